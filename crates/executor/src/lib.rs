@@ -1,0 +1,2 @@
+//! Runs commands side by side under a memory budget.
+#![deny(missing_docs)]

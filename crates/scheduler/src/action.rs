@@ -1,0 +1,57 @@
+//! What the scheduler asks the driver to do.
+
+use crate::task::{GiveUpReason, Outcome, TaskId};
+
+/// One thing to do now, in the order given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Start an attempt.
+    Start {
+        /// Whose.
+        task: TaskId,
+        /// 1 for the first.
+        attempt: u32,
+    },
+    /// Stop the task's tree in place.
+    Freeze {
+        /// Whose.
+        task: TaskId,
+    },
+    /// Let it go on.
+    Thaw {
+        /// Whose.
+        task: TaskId,
+    },
+    /// Give back reclaimable memory (file cache of the run) before anything worse.
+    Reclaim,
+    /// End the running attempt and everything in its slot, then report [`crate::Event::Exited`].
+    End {
+        /// Whose.
+        task: TaskId,
+        /// Why: a preempted task is run again, another one is not.
+        cause: EndCause,
+    },
+    /// The task has reached its final state; said exactly once for every task.
+    Conclude {
+        /// Whose.
+        task: TaskId,
+        /// The state.
+        outcome: Outcome,
+    },
+}
+
+/// Why a running attempt is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndCause {
+    /// To make room; it will be run again.
+    Preempt {
+        /// What those that stalled needed at once, in bytes.
+        needed_bytes: u64,
+        /// What was free at that moment, in bytes.
+        free_bytes: u64,
+    },
+    /// It can't be finished inside the budget.
+    GiveUp(GiveUpReason),
+    /// The run is stopped or halted at once.
+    Stop,
+}
