@@ -51,9 +51,11 @@ impl Scheduler {
         None
     }
 
-    /// When the scheduler wants its next [`Event::Reading`] at the latest, given that nothing
-    /// else happens: soon while growth or a pending admission makes time matter, `None` when
-    /// only an exit or a new task can change anything.
+    /// How long from `now` (a delay, not a point in time; zero if it is overdue) until the
+    /// scheduler wants its next [`Event::Reading`] at the latest, given that nothing else
+    /// happens: soon while growth or a pending admission makes time matter, `None` when only a
+    /// new task can change anything. It is counted from the last reading, so asking again after
+    /// every event never postpones the reading.
     pub fn next_reading(&self, now: Duration) -> Option<Duration> {
         let _ = now;
         None
