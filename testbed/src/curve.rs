@@ -101,10 +101,10 @@ impl Curve {
             .segments()
             .map(|(a, b)| {
                 let (low, high) = (a.level.min(b.level), a.level.max(b.level));
-                let above = if low >= level {
-                    1.0
-                } else if high <= level {
+                let above = if high <= level {
                     0.0
+                } else if low >= level {
+                    1.0
                 } else {
                     (high - level) / (high - low)
                 };

@@ -10,7 +10,8 @@ mod pages;
 mod report;
 
 use std::ffi::OsString;
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -112,9 +113,21 @@ struct Life {
     /// How long to live when nothing holds it up
     #[arg(long, value_parser = seconds)]
     seconds: Duration,
+    /// Append a line to this file when life is over, so that ends can be counted
+    #[arg(long)]
+    done: Option<PathBuf>,
 }
 
 impl Life {
+    fn live(&self, shape: Shape) -> io::Result<()> {
+        grow::follow(&self.curve(shape))?;
+        if let Some(path) = &self.done {
+            let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+            file.write_all(b"done\n")?;
+        }
+        Ok(())
+    }
+
     fn curve(&self, shape: Shape) -> Curve {
         Curve {
             shape,
@@ -171,13 +184,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(work: Work, again: &family::Again) -> io::Result<ExitCode> {
     match work {
-        Work::Hog(life) => grow::follow(&life.curve(Shape::Hog))?,
-        Work::Spike(life) => grow::follow(&life.curve(Shape::Spike))?,
-        Work::LateSpike(life) => grow::follow(&life.curve(Shape::LateSpike))?,
-        Work::Sawtooth(life) => grow::follow(&life.curve(Shape::Sawtooth))?,
-        Work::Leak(life) => grow::follow(&life.curve(Shape::Leak))?,
-        Work::Step(life) => grow::follow(&life.curve(Shape::Step))?,
-        Work::Flat(life) => grow::follow(&life.curve(Shape::Flat))?,
+        Work::Hog(life) => life.live(Shape::Hog)?,
+        Work::Spike(life) => life.live(Shape::Spike)?,
+        Work::LateSpike(life) => life.live(Shape::LateSpike)?,
+        Work::Sawtooth(life) => life.live(Shape::Sawtooth)?,
+        Work::Leak(life) => life.live(Shape::Leak)?,
+        Work::Step(life) => life.live(Shape::Step)?,
+        Work::Flat(life) => life.live(Shape::Flat)?,
         Work::Greedy => grow::take_all()?,
         Work::Write { file, size } => disk::write(&file, size)?,
         Work::Deaf(stay) => family::deaf(again, &stay)?,
