@@ -1,2 +1,35 @@
 //! Runs commands side by side under a memory budget.
 #![deny(missing_docs)]
+
+mod options;
+pub mod slot;
+pub mod spawn;
+mod task;
+
+pub use options::{
+    Concurrency, Containment, GuardProgram, OutputMode, OutputOptions, RunOptions, Sinks,
+};
+pub use slot::Tier;
+pub use task::{CommandSpec, Task, TaskSource};
+
+/// Why a run could not be begun or carried on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The input is wrong; nothing can be done with the rest of it.
+    #[error("{0}")]
+    Source(String),
+    /// Memory can't be read, so nothing can be promised.
+    #[error("memory can't be read: {0}")]
+    Memory(#[from] saferun_memory::ReadError),
+    /// The budget that follows from the settings is too small to run anything.
+    #[error("{0}")]
+    Budget(String),
+    /// The system refused something that a run can't do without.
+    #[error("{what}: {cause}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The system's word.
+        cause: std::io::Error,
+    },
+}

@@ -1,0 +1,147 @@
+//! One attempt of a task while it runs.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use saferun_scheduler::{EndCause, GiveUpReason};
+
+use super::watch::{Ended, Status};
+use crate::event::AttemptEnd;
+use crate::slot::{SlotId, SlotUsage};
+
+/// CPU use is averaged over at least this long, but a young task is judged sooner.
+const CPU_WINDOW: Duration = Duration::from_millis(50);
+const FIRST_CPU_WINDOW: Duration = Duration::from_millis(20);
+
+/// Why an attempt is being ended by us.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Ending {
+    Preempted,
+    GivenUp(GiveUpReason),
+    Stopped,
+    TimedOut,
+}
+
+impl From<EndCause> for Ending {
+    fn from(cause: EndCause) -> Self {
+        match cause {
+            EndCause::Preempt { .. } => Self::Preempted,
+            EndCause::GiveUp(reason) => Self::GivenUp(reason),
+            EndCause::Stop => Self::Stopped,
+        }
+    }
+}
+
+/// One attempt of a task while it runs.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) name: Arc<OsString>,
+    pub(crate) number: u32,
+    pub(crate) slot: SlotId,
+    pub(crate) started: Duration,
+    pub(crate) timeout: Option<Duration>,
+    /// Time it could run, frozen and held time not counted.
+    pub(crate) ran: Duration,
+    accrued_at: Duration,
+    /// Frozen by the scheduler.
+    pub(crate) frozen: bool,
+    /// Held by the brake.
+    pub(crate) held: bool,
+    pub(crate) usage: SlotUsage,
+    pub(crate) peak_bytes: u64,
+    pub(crate) busy_cores: f64,
+    cpu_at: (Duration, Duration),
+    /// Why we are ending it, and when patience is over.
+    pub(crate) ending: Option<(Ending, Duration)>,
+    /// Its process has ended; what else is in the slot may not have.
+    pub(crate) ended: Option<Ended>,
+    /// How often the group had been full when it began.
+    pub(crate) full_episodes_at_start: u64,
+    /// How many kills the kernel had counted when it began.
+    pub(crate) kernel_kills_at_start: u64,
+}
+
+impl Attempt {
+    pub(crate) fn new(
+        name: Arc<OsString>,
+        number: u32,
+        slot: SlotId,
+        timeout: Option<Duration>,
+        now: Duration,
+    ) -> Self {
+        Self {
+            name,
+            number,
+            slot,
+            started: now,
+            timeout,
+            ran: Duration::ZERO,
+            accrued_at: now,
+            frozen: false,
+            held: false,
+            usage: SlotUsage::default(),
+            peak_bytes: 0,
+            busy_cores: 1.0,
+            cpu_at: (now, Duration::ZERO),
+            ending: None,
+            ended: None,
+            full_episodes_at_start: 0,
+            kernel_kills_at_start: 0,
+        }
+    }
+
+    /// Counts the time since the last call as run, unless it stood still.
+    pub(crate) fn accrue(&mut self, now: Duration) {
+        if !self.frozen && !self.held {
+            self.ran += now.saturating_sub(self.accrued_at);
+        }
+        self.accrued_at = now;
+    }
+
+    /// How long it may still run.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let timeout = self.timeout?;
+        (self.ending.is_none() && self.ended.is_none())
+            .then(|| timeout.saturating_sub(self.ran))
+    }
+
+    /// Takes a reading of its slot.
+    pub(crate) fn observe(&mut self, usage: SlotUsage, now: Duration) {
+        self.peak_bytes = self.peak_bytes.max(usage.use_bytes);
+        let window = if self.cpu_at.0 == self.started {
+            FIRST_CPU_WINDOW
+        } else {
+            CPU_WINDOW
+        };
+        let elapsed = now.saturating_sub(self.cpu_at.0);
+        if elapsed >= window {
+            let cpu = usage.cpu.saturating_sub(self.cpu_at.1);
+            self.busy_cores = cpu.as_secs_f64() / elapsed.as_secs_f64();
+            self.cpu_at = (now, usage.cpu);
+        }
+        self.usage = usage;
+    }
+
+    /// How it ended, for those who watch. `victim` says why it counts as a victim of pressure
+    /// if it failed by itself.
+    pub(crate) fn end(&self, status: Status, victim: Option<String>) -> AttemptEnd {
+        // What succeeded before our signal arrived has succeeded.
+        if status == Status::Code(0) && !matches!(self.ending, Some((Ending::TimedOut, _))) {
+            return AttemptEnd::Exited(0);
+        }
+        match self.ending {
+            Some((Ending::Preempted, _)) => return AttemptEnd::Preempted,
+            Some((Ending::GivenUp(reason), _)) => return AttemptEnd::GivenUp(reason),
+            Some((Ending::Stopped, _)) => return AttemptEnd::Stopped,
+            Some((Ending::TimedOut, _)) => return AttemptEnd::TimedOut,
+            None => {}
+        }
+        match (victim, status) {
+            (Some(why), _) => AttemptEnd::Victim(why),
+            (None, Status::Code(code)) => AttemptEnd::Exited(code),
+            (None, Status::Signal(signal)) => AttemptEnd::Signaled(signal),
+            (None, Status::Unknown) => AttemptEnd::Exited(255),
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! The run: one loop that waits for whatever happens next and hands it on.
+
+mod attempt;
+mod clock;
+mod feed;
+pub(crate) mod launch;
+mod sample;
+mod signals;
+mod state;
+mod tally;
+mod watch;
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use saferun_memory::{Machine, Roots};
+use saferun_scheduler::{Config, Scheduler, Strategy};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+
+use self::clock::RunClock;
+use self::feed::Feed;
+use self::launch::Launcher;
+use self::signals::{Signals, Wish};
+use self::state::Run;
+use self::tally::Tally;
+use crate::RunError;
+use crate::brake::{Brake, BrakeParams};
+use crate::budget::{BudgetRules, BudgetTracker};
+use crate::event::{Figures, Observer, RunEvent, RunReport};
+use crate::guard::Guard;
+use crate::options::{Concurrency, RunOptions};
+use crate::output::sequence::Sequence;
+use crate::output::spool::Spool;
+use crate::output::writer::Writer;
+use crate::run_id::RunId;
+use crate::task::TaskSource;
+
+/// A budget below this can't run anything of use.
+const LEAST_BUDGET: u64 = 8 << 20;
+
+/// Runs every task of `source` and reports how it went.
+///
+/// Must be called inside a tokio runtime with I/O and time enabled (a current-thread runtime is
+/// meant). Dropping the future ends nothing by itself: the guard does, once the process is gone;
+/// so let it finish, or stop it by a signal.
+///
+/// # Errors
+///
+/// See [`RunError`]. A task's failure is no error but a figure in the report.
+pub async fn run(
+    source: Box<dyn TaskSource>,
+    options: RunOptions,
+    observer: &mut dyn Observer,
+) -> Result<RunReport, RunError> {
+    let system = |what| move |cause| RunError::System { what, cause };
+    let signals = options
+        .handle_signals
+        .then(Signals::listen)
+        .transpose()
+        .map_err(system("signals can't be listened to"))?;
+    let id = RunId::new();
+    let (slots, guard) =
+        crate::guard::open(options.containment, &id, options.guard.as_ref()).map_err(system("tasks can't be contained"))?;
+    let (writer, writer_thread) =
+        Writer::start(options.sinks).map_err(system("no thread for output"))?;
+    let (ended, ended_receiver) = mpsc::unbounded_channel();
+
+    let rules = BudgetRules {
+        configured: options.memory,
+        reserve: options.reserve,
+        hard_limit: slots.has_hard_limit(),
+    };
+    let mut machine = Machine::open(&Roots::default())?;
+    let mut budget = BudgetTracker::new(rules);
+    let brake = Brake::new(if slots.has_hard_limit() {
+        BrakeParams::hard_limit()
+    } else {
+        BrakeParams::sampled()
+    });
+    let current = budget.update(&machine.read()?, 0, brake.margin_bytes());
+    if current.limit_bytes < LEAST_BUDGET + brake.margin_bytes() {
+        return Err(RunError::Budget(format!(
+            "only {} would be left for tasks, which is too little to run anything; raise --memory, lower --reserve, or free memory (see `saferun status --why`)",
+            saferun_memory::show(current.limit_bytes)
+        )));
+    }
+    let concurrency = match (options.strategy, options.concurrency) {
+        (Strategy::Sequential, _) => Some(NonZeroUsize::MIN),
+        (_, Concurrency::Count(count)) => Some(count),
+        (_, Concurrency::Auto) => None,
+    };
+    let spool = Spool::find().ok();
+    let mut run = Run {
+        clock: RunClock::start(),
+        scheduler: Scheduler::new(Config {
+            strategy: options.strategy,
+            preempt: options.preempt,
+            concurrency,
+            cores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            brake: slots.has_hard_limit(),
+            halt: options.halt,
+            assumed_bytes: options.assumed_bytes,
+        }),
+        machine,
+        budget,
+        current,
+        brake,
+        launcher: Launcher::new(id.as_str()).map_err(system("/dev/null can't be opened"))?,
+        tasks: HashMap::new(),
+        names: HashMap::new(),
+        active: BTreeMap::new(),
+        next_task: 0,
+        drained: false,
+        output: options.output,
+        sequential: concurrency == Some(NonZeroUsize::MIN),
+        sequence: Sequence::new(writer.clone(), spool.clone(), options.output.keep_order),
+        writer,
+        spool: Arc::new(spool),
+        ended,
+        tally: Tally::default(),
+        observer,
+        grace: options.grace,
+        figures: Figures::default(),
+        sampling: sample::Sampling::default(),
+        last_hold: None,
+        source_error: None,
+        stop_count: 0,
+        actions: Vec::new(),
+        slots,
+    };
+    run.emit(&RunEvent::RunStarted {
+        run: id.as_str().to_owned(),
+        tier: run.slots.tier(),
+        notes: run.slots.notes(),
+        budget_bytes: current.limit_bytes,
+        reserve_bytes: current.reserve_bytes,
+    });
+    run.sampling.kernel_kills = saferun_memory::kernel_kills().unwrap_or(0);
+    run.look(true);
+    let feed = Feed::start(source).map_err(system("no thread for the input"))?;
+    let watched = Watched {
+        signals,
+        feed,
+        ended: ended_receiver,
+        breach: watch_fd(run.slots.breach())?,
+        guard,
+        program: options.guard,
+        id,
+    };
+    let mut signals = drive(&mut run, watched).await?;
+
+    let clean = run.slots.shutdown();
+    let report = run.tally.report();
+    if let Err(error) = clean {
+        run.emit(&RunEvent::Note(format!("something of the run could not be removed: {error}")));
+    }
+    run.emit(&RunEvent::RunEnded(report.clone()));
+    let source_error = run.source_error.take();
+    drop(run);
+    // Whoever reads our output may have stopped reading; a signal ends the wait.
+    let written = tokio::task::spawn_blocking(move || writer_thread.join());
+    tokio::select! {
+        _ = written => {}
+        _ = next_wish(&mut signals) => {}
+    }
+    match source_error {
+        Some(error) => Err(RunError::Source(error)),
+        None => Ok(report),
+    }
+}
+
+/// Everything the loop waits for.
+struct Watched {
+    signals: Option<Signals>,
+    feed: Feed,
+    // Unbounded, but there is at most one message for each active attempt.
+    ended: mpsc::UnboundedReceiver<watch::Ended>,
+    breach: Option<AsyncFd<OwnedFd>>,
+    guard: Option<Guard>,
+    program: Option<crate::options::GuardProgram>,
+    id: RunId,
+}
+
+async fn drive(run: &mut Run<'_>, mut watched: Watched) -> Result<Option<Signals>, RunError> {
+    let mut guard_gone = guard_watch(watched.guard.as_ref())?;
+    while !run.scheduler.is_finished() {
+        let next_look = run.next_look();
+        let wants = !run.drained && wants_tasks(run);
+        let writer = run.writer.clone();
+        tokio::select! {
+            biased;
+            wish = next_wish(&mut watched.signals) => match wish {
+                Wish::Stop(signal) => run.stop(Some(signal)),
+                Wish::Suspend => run.suspend(),
+            },
+            () = readable(watched.breach.as_ref()) => run.look(true),
+            () = readable(guard_gone.as_ref()) => {
+                guard_gone = None;
+                on_guard_gone(run, &mut watched)?;
+                guard_gone = guard_gone.or(guard_watch(watched.guard.as_ref())?);
+            }
+            Some(ended) = watched.ended.recv() => run.on_ended(ended),
+            () = writer.closed(), if run.stop_count == 0 => {
+                run.tally.output_closed();
+                run.stop(None);
+            }
+            () = pause(next_look) => run.look(false),
+            task = watched.feed.next(), if wants => {
+                run.on_task(task);
+                while !run.drained && run.scheduler.wants_tasks() > 0
+                    && let Some(task) = watched.feed.try_next()
+                {
+                    run.on_task(Some(task));
+                }
+            }
+        }
+    }
+    if let Some(guard) = watched.guard {
+        // It is told before the groups go, so that it doesn't take their end for ours.
+        guard.finish();
+    }
+    Ok(watched.signals)
+}
+
+/// Whether to take further input: the scheduler's queue has room (taken in bursts, so that the
+/// source's thread is woken once for many) and output isn't held up.
+fn wants_tasks(run: &Run<'_>) -> bool {
+    let counts = run.scheduler.counts();
+    let wanted = run.scheduler.wants_tasks();
+    wanted > 0
+        && (counts.queued < 4 || wanted >= 32)
+        && !run.writer.is_congested()
+        && !run.sequence.is_congested()
+}
+
+fn on_guard_gone(run: &mut Run<'_>, watched: &mut Watched) -> Result<(), RunError> {
+    let Some(program) = &watched.program else {
+        return Ok(());
+    };
+    match Guard::restart(&watched.id, program, &*run.slots) {
+        Ok(guard) => {
+            run.emit(&RunEvent::Note("the guard was gone; a new one watches".into()));
+            watched.guard = Some(guard);
+        }
+        Err(error) => {
+            run.emit(&RunEvent::Note(format!(
+                "the guard is gone and no new one can be started ({error}); the run ends"
+            )));
+            watched.guard = None;
+            run.stop(None);
+        }
+    }
+    Ok(())
+}
+
+fn watch_fd(fd: Option<std::os::fd::BorrowedFd<'_>>) -> Result<Option<AsyncFd<OwnedFd>>, RunError> {
+    let watch = |fd: std::os::fd::BorrowedFd<'_>| {
+        AsyncFd::with_interest(fd.as_fd().try_clone_to_owned()?, Interest::READABLE)
+    };
+    fd.map(watch).transpose().map_err(|cause| RunError::System {
+        what: "a descriptor can't be watched",
+        cause,
+    })
+}
+
+fn guard_watch(guard: Option<&Guard>) -> Result<Option<AsyncFd<OwnedFd>>, RunError> {
+    watch_fd(guard.map(Guard::gone))
+}
+
+async fn readable(fd: Option<&AsyncFd<OwnedFd>>) {
+    let Some(fd) = fd else {
+        return std::future::pending().await;
+    };
+    if let Ok(mut ready) = fd.readable().await {
+        // An eventfd is emptied by reading; a pidfd or a closed pipe has nothing to read.
+        let mut count = [0; 8];
+        let _ = rustix::io::read(fd.get_ref(), &mut count);
+        ready.clear_ready();
+    }
+}
+
+async fn next_wish(signals: &mut Option<Signals>) -> Wish {
+    match signals {
+        Some(signals) => signals.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn pause(delay: Option<Duration>) {
+    match delay {
+        Some(delay) => tokio::time::sleep(delay).await,
+        None => std::future::pending().await,
+    }
+}

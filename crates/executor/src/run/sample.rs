@@ -1,0 +1,284 @@
+//! Looking: readings of memory, what the brake does with them, and when to look again.
+
+use std::time::Duration;
+
+use saferun_scheduler::{Event, Reading, TaskReading};
+
+use super::attempt::{Attempt, Ending};
+use super::state::Run;
+use super::watch::Status;
+use crate::brake::{BrakeAction, SlotSample};
+use crate::event::RunEvent;
+use crate::slot::RunUsage;
+
+const MIB: u64 = 1 << 20;
+
+/// Others' memory is read this often.
+const MACHINE_PERIOD: Duration = Duration::from_millis(50);
+/// Between two looks while the brake holds something or is about to.
+const BRAKE_PERIOD: Duration = Duration::from_millis(4);
+/// The same where nothing but our readings stops growth.
+const UNBRAKED_PERIOD: Duration = Duration::from_millis(2);
+/// The scheduler's own step; the brake looks more often.
+const SCHEDULER_PERIOD: Duration = Duration::from_millis(10);
+/// What a slot that must become empty is looked at.
+const EMPTY_PERIOD: Duration = Duration::from_millis(4);
+/// Limits are moved when they are off by this much.
+const LIMIT_STEP: u64 = MIB / 2;
+
+/// What is remembered between two looks.
+#[derive(Debug, Default)]
+pub(crate) struct Sampling {
+    last_look: Duration,
+    pub(crate) last_machine: Option<Duration>,
+    pub(crate) last_reading: Option<Duration>,
+    pub(crate) limits: Option<(u64, u64)>,
+    pub(crate) usage: RunUsage,
+    pub(crate) full_episodes: u64,
+    pub(crate) kernel_kills: u64,
+    was_full: bool,
+    was_engaged: bool,
+    unreadable: bool,
+    readings: Vec<TaskReading>,
+    samples: Vec<SlotSample>,
+    brake_actions: Vec<BrakeAction>,
+}
+
+impl Run<'_> {
+    /// Looks at memory, brakes, lets the scheduler decide if its step has come, and sees to
+    /// what time alone brings about.
+    pub(crate) fn look(&mut self, force: bool) {
+        let now = self.clock.now();
+        self.sampling.last_look = now;
+        match self.slots.run_usage() {
+            Ok(usage) => {
+                self.sampling.usage = usage;
+                self.sampling.unreadable = false;
+            }
+            Err(error) => {
+                // Nothing is concluded from what can't be read, so nothing new is admitted.
+                if !std::mem::replace(&mut self.sampling.unreadable, true) {
+                    self.emit(&RunEvent::Note(format!("memory in use can't be read: {error}")));
+                }
+                return self.keep_time(now);
+            }
+        }
+        let usage = self.sampling.usage;
+        if usage.full && !std::mem::replace(&mut self.sampling.was_full, usage.full) {
+            self.sampling.full_episodes += 1;
+        }
+        self.sampling.was_full = usage.full;
+        self.read_machine(now, usage.used_bytes);
+        self.tally.memory(usage.used_bytes, self.current.limit_bytes);
+        for attempt in self.active.values_mut() {
+            attempt.accrue(now);
+            // A slot that can't be read keeps its last figure.
+            if let Ok(slot) = self.slots.usage(attempt.slot) {
+                attempt.observe(slot, now);
+            }
+        }
+        self.brake(now);
+        let due = self
+            .sampling
+            .last_reading
+            .is_none_or(|last| now.saturating_sub(last) >= SCHEDULER_PERIOD);
+        if force || due {
+            self.tell_scheduler(now);
+        }
+        self.keep_time(now);
+    }
+
+    fn read_machine(&mut self, now: Duration, run_used: u64) {
+        let due = self
+            .sampling
+            .last_machine
+            .is_none_or(|last| now.saturating_sub(last) >= MACHINE_PERIOD);
+        if due {
+            match self.machine.read() {
+                Ok(reading) => {
+                    self.sampling.last_machine = Some(now);
+                    let margin = self.brake.margin_bytes();
+                    self.current = self.budget.update(&reading, run_used, margin);
+                }
+                Err(error) => self.emit(&RunEvent::Note(error.to_string())),
+            }
+        }
+        let limit = self.current.limit_bytes;
+        let threshold = limit.saturating_sub(self.brake.margin_bytes());
+        let moved = self.sampling.limits.is_none_or(|(old_limit, old_threshold)| {
+            old_limit.abs_diff(limit) >= LIMIT_STEP || old_threshold.abs_diff(threshold) >= LIMIT_STEP
+        });
+        // A limit below what is in use is refused; the brake works towards it, and it is tried
+        // again at the next look.
+        if moved && self.slots.set_limit(limit, threshold).is_ok() {
+            self.sampling.limits = Some((limit, threshold));
+        }
+    }
+
+    fn brake(&mut self, now: Duration) {
+        let champion = self.scheduler.champion();
+        let mut samples = std::mem::take(&mut self.sampling.samples);
+        let mut actions = std::mem::take(&mut self.sampling.brake_actions);
+        samples.clear();
+        samples.extend(self.active.iter().map(|(id, attempt)| SlotSample {
+            slot: attempt.slot,
+            use_bytes: attempt.usage.use_bytes,
+            champion: champion == Some(*id),
+            off_limits: attempt.frozen || attempt.ending.is_some() || attempt.ended.is_some(),
+        }));
+        self.brake.on_reading(
+            now,
+            self.sampling.usage.used_bytes,
+            self.current.limit_bytes,
+            self.sampling.usage.full,
+            &samples,
+            &mut actions,
+        );
+        for action in actions.drain(..) {
+            let (slot, held) = match action {
+                BrakeAction::Hold(slot) => (slot, true),
+                BrakeAction::Release(slot) => (slot, false),
+            };
+            let attempt = self.active.values_mut().find(|a| a.slot == slot);
+            if let Some(attempt) = attempt {
+                attempt.accrue(now);
+                attempt.held = held;
+                // Refused only when what is in it is gone; then its end is on its way.
+                let _ = if held {
+                    self.slots.freeze(slot)
+                } else {
+                    self.slots.thaw(slot)
+                };
+            }
+        }
+        self.sampling.samples = samples;
+        self.sampling.brake_actions = actions;
+        let engaged = self.brake.is_engaged();
+        if engaged && !self.sampling.was_engaged {
+            let figures = self.figures();
+            self.emit(&RunEvent::BrakeEngaged(figures));
+        }
+        self.sampling.was_engaged = engaged;
+    }
+
+    fn tell_scheduler(&mut self, now: Duration) {
+        self.sampling.last_reading = Some(now);
+        let full = self.sampling.usage.full;
+        let mut readings = std::mem::take(&mut self.sampling.readings);
+        readings.clear();
+        readings.extend(self.active.iter().map(|(&task, attempt)| TaskReading {
+            task,
+            use_bytes: attempt.usage.use_bytes,
+            at_wall: attempt.held || full,
+            busy_cores: attempt.busy_cores,
+        }));
+        let margin = self.brake.margin_bytes();
+        let reading = Reading {
+            budget_bytes: self.current.limit_bytes.saturating_sub(margin),
+            undisturbed_bytes: self.current.undisturbed_bytes.saturating_sub(margin),
+            used_bytes: self.sampling.usage.used_bytes,
+            tasks: &readings,
+        };
+        self.decide(Event::Reading(reading));
+        self.sampling.readings = readings;
+        self.figures = self.figures();
+        let figures = self.figures;
+        self.emit(&RunEvent::Figures(figures));
+    }
+
+    fn figures(&self) -> crate::event::Figures {
+        let counts = self.scheduler.counts();
+        crate::event::Figures {
+            budget_bytes: self.current.limit_bytes,
+            used_bytes: self.sampling.usage.used_bytes,
+            running: self.active.len(),
+            held: self.active.values().filter(|a| a.held || a.frozen).count(),
+            waiting: counts.queued,
+            concluded: self.tally.concluded_count(),
+            total: self.drained.then_some(self.next_task),
+        }
+    }
+
+    /// Timeouts, patience that is over, slots that are to become empty.
+    fn keep_time(&mut self, now: Duration) {
+        let overdue: Vec<_> = self
+            .active
+            .iter()
+            .filter(|(_, attempt)| attempt.time_left() == Some(Duration::ZERO))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in overdue {
+            self.end(id, Ending::TimedOut);
+        }
+        let ending: Vec<_> = self
+            .active
+            .iter()
+            .filter(|(_, a)| a.ended.is_some() || a.ending.is_some_and(|(_, at)| at <= now))
+            .map(|(&id, a)| (id, a.slot, a.ended.is_some()))
+            .collect();
+        for (id, slot, ended) in ending {
+            if ended {
+                self.finish_if_empty(id);
+            } else {
+                // Tried again at the next look.
+                let _ = self.slots.kill(slot);
+            }
+        }
+    }
+
+    /// How long until the next look; `None` when nothing runs and nothing waits for memory.
+    /// Periods count from the last look, so that asking after every event postpones nothing.
+    pub(crate) fn next_look(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let since = now.saturating_sub(self.sampling.last_look);
+        let mut delay = self.scheduler.next_reading(now);
+        let mut at_most = |wish: Duration| {
+            delay = Some(delay.map_or(wish, |delay| delay.min(wish)));
+        };
+        let mut sooner = |period: Duration| at_most(period.saturating_sub(since));
+        let used = self.sampling.usage.used_bytes;
+        let near = used + 2 * self.brake.margin_bytes() + 16 * MIB >= self.current.limit_bytes;
+        if !self.active.is_empty() {
+            if self.brake.is_holding() || (near && self.active.len() > 1) {
+                sooner(if self.slots.has_hard_limit() { BRAKE_PERIOD } else { UNBRAKED_PERIOD });
+            }
+            let headroom = self.current.limit_bytes.saturating_sub(used);
+            sooner(saferun_memory::next_delay(headroom));
+        }
+        for attempt in self.active.values() {
+            if let Some(left) = attempt.time_left() {
+                sooner(left.max(Duration::from_millis(1)));
+            }
+            if attempt.ended.is_some() {
+                sooner(EMPTY_PERIOD);
+            } else if let Some((_, kill_at)) = attempt.ending {
+                let last = self.sampling.last_look;
+                sooner(kill_at.saturating_sub(last).max(EMPTY_PERIOD));
+            }
+        }
+        delay
+    }
+
+    /// Whether an attempt that failed by itself is a victim of pressure, and why.
+    pub(crate) fn victim_reason(&mut self, attempt: &Attempt, status: Status) -> Option<String> {
+        if status == Status::Code(0) || attempt.ending.is_some() {
+            return None;
+        }
+        if self.slots.kernel_kills(attempt.slot).is_ok_and(|kills| kills > 0) {
+            return Some("killed by the kernel for want of memory".into());
+        }
+        if self.sampling.usage.full || self.sampling.full_episodes > attempt.full_episodes_at_start {
+            return Some("it failed while the run's memory was full".into());
+        }
+        let killed = matches!(status, Status::Signal(9) | Status::Code(137));
+        if killed && !self.slots.has_hard_limit() {
+            let kills = saferun_memory::kernel_kills().unwrap_or(self.sampling.kernel_kills);
+            let rose = kills > attempt.kernel_kills_at_start;
+            self.sampling.kernel_kills = kills;
+            if rose {
+                return Some("killed while the kernel was killing for want of memory".into());
+            }
+        }
+        None
+    }
+}

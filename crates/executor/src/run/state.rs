@@ -1,0 +1,460 @@
+//! The run between two events: it carries out what the scheduler decides and tells the
+//! scheduler what came of it. It decides nothing by itself.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use saferun_memory::Machine;
+use saferun_scheduler::{Action, Event, Exit, Hold, Outcome, Scheduler, TaskId, TaskSpec};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::attempt::{Attempt, Ending};
+use super::clock::RunClock;
+use super::launch::Launcher;
+use super::tally::Tally;
+use super::watch::{Ended, Flow, Watch};
+use crate::brake::Brake;
+use crate::budget::{Budget, BudgetTracker};
+use crate::event::{AttemptEnd, Figures, Observer, RunEvent, Say};
+use crate::options::{OutputMode, OutputOptions};
+use crate::output::sequence::Sequence;
+use crate::output::spool::Spool;
+use crate::output::writer::Writer;
+use crate::output::{Data, Stream};
+use crate::slot::Slots;
+use crate::spawn::SpawnError;
+use crate::task::Task;
+
+/// Everything of a run but its event loop.
+pub(crate) struct Run<'o> {
+    pub(crate) clock: RunClock,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) slots: Box<dyn Slots>,
+    pub(crate) machine: Machine,
+    pub(crate) budget: BudgetTracker,
+    pub(crate) current: Budget,
+    pub(crate) brake: Brake,
+    pub(crate) launcher: Launcher,
+    pub(crate) tasks: HashMap<TaskId, Arc<Task>>,
+    pub(crate) names: HashMap<TaskId, Arc<OsString>>,
+    pub(crate) active: BTreeMap<TaskId, Attempt>,
+    pub(crate) next_task: u64,
+    pub(crate) drained: bool,
+    pub(crate) output: OutputOptions,
+    pub(crate) sequential: bool,
+    pub(crate) sequence: Sequence,
+    pub(crate) writer: Writer,
+    pub(crate) spool: Arc<Option<Spool>>,
+    pub(crate) ended: UnboundedSender<Ended>,
+    pub(crate) tally: Tally,
+    pub(crate) observer: &'o mut dyn Observer,
+    pub(crate) grace: Duration,
+    pub(crate) figures: Figures,
+    pub(crate) sampling: super::sample::Sampling,
+    pub(crate) last_hold: Option<Hold>,
+    pub(crate) source_error: Option<String>,
+    pub(crate) stop_count: u32,
+    /// Actions not yet carried out; kept so that nothing is allocated per event.
+    pub(crate) actions: Vec<Action>,
+}
+
+struct Sayer<'w>(&'w Writer);
+
+impl Say for Sayer<'_> {
+    fn say(&mut self, bytes: &[u8]) {
+        self.0.write(Stream::Stderr, None, Data::Bytes(bytes.to_vec()));
+    }
+}
+
+impl Run<'_> {
+    /// Tells the observer.
+    pub(crate) fn emit(&mut self, event: &RunEvent) {
+        let at = self.clock.now();
+        self.observer.on(event, at, &mut Sayer(&self.writer));
+    }
+
+    /// Hands an event to the scheduler and carries out all that follows.
+    pub(crate) fn decide(&mut self, event: Event<'_>) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.scheduler.on(event, self.clock.now(), &mut actions);
+        // Carrying out an action can end an attempt at once (a program that is not there),
+        // which leads to further actions behind those not yet carried out.
+        let mut next = 0;
+        while next < actions.len() {
+            let action = actions[next].clone();
+            next += 1;
+            self.carry_out(action, &mut actions);
+        }
+        actions.clear();
+        self.actions = actions;
+        self.tell_hold();
+    }
+
+    fn carry_out(&mut self, action: Action, further: &mut Vec<Action>) {
+        match action {
+            Action::Start { task, attempt } => self.start(task, attempt, further),
+            Action::Freeze { task } => self.set_frozen(task, true),
+            Action::Thaw { task } => self.set_frozen(task, false),
+            Action::Reclaim => self.slots.reclaim(),
+            Action::End { task, cause } => {
+                if let saferun_scheduler::EndCause::Preempt { needed_bytes, free_bytes } = cause
+                    && let Some(attempt) = self.active.get(&task)
+                {
+                    let name = Arc::clone(&attempt.name);
+                    self.emit(&RunEvent::Preempting { task, name, needed_bytes, free_bytes });
+                }
+                self.end(task, cause.into());
+            }
+            Action::Conclude { task, outcome } => self.conclude(task, outcome),
+        }
+    }
+
+    fn start(&mut self, id: TaskId, number: u32, further: &mut Vec<Action>) {
+        let Some(task) = self.tasks.get(&id).cloned() else {
+            return;
+        };
+        let name = self.name(id, &task);
+        let now = self.clock.now();
+        self.tally.started(now);
+        let launched = self.slots.take().map_err(SpawnError::Process).and_then(|slot| {
+            let launched = self.launcher.launch(&mut *self.slots, slot, id, &task.command);
+            if launched.is_err() {
+                self.slots.release(slot);
+            }
+            launched.map(|launched| (slot, launched))
+        });
+        let (slot, launched) = match launched {
+            Ok(launched) => launched,
+            Err(error) => return self.not_started(id, number, &name, &error, further),
+        };
+        let mut attempt = Attempt::new(Arc::clone(&name), number, slot, task.timeout, now);
+        attempt.full_episodes_at_start = self.sampling.full_episodes;
+        attempt.kernel_kills_at_start = self.sampling.kernel_kills;
+        self.active.insert(id, attempt);
+        let watch = Watch {
+            task: id,
+            attempt: number,
+            pidfd: launched.child.pidfd,
+            stdout: launched.stdout,
+            stderr: launched.stderr,
+            flow: match self.output.mode {
+                OutputMode::LineBuffered => Flow::Lines,
+                OutputMode::Grouped if self.sequential && !self.output.tag => Flow::Live,
+                OutputMode::Grouped => Flow::Captured,
+            },
+            tag: self.tag(&name),
+            writer: self.writer.clone(),
+            spool: Arc::clone(&self.spool),
+        };
+        tokio::spawn(watch.run(self.ended.clone()));
+        let pid = launched.child.pid;
+        self.emit(&RunEvent::TaskStarted { task: id, name, attempt: number, pid });
+    }
+
+    fn not_started(
+        &mut self,
+        task: TaskId,
+        attempt: u32,
+        name: &Arc<OsString>,
+        error: &SpawnError,
+        further: &mut Vec<Action>,
+    ) {
+        let (end, exit) = match error {
+            SpawnError::Process(_) => (AttemptEnd::Victim(error.to_string()), Exit::Victim),
+            _ => (AttemptEnd::NotStarted(error.to_string()), Exit::Failure),
+        };
+        let now = self.clock.now();
+        self.tally.attempt_ended(name, &end, 0, now);
+        self.emit(&RunEvent::AttemptEnded {
+            task,
+            name: Arc::clone(name),
+            attempt,
+            end,
+            peak_bytes: 0,
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+        });
+        let event = Event::Exited { task, exit, peak_bytes: 0 };
+        self.scheduler.on(event, now, further);
+    }
+
+    fn set_frozen(&mut self, id: TaskId, frozen: bool) {
+        let now = self.clock.now();
+        let Some(attempt) = self.active.get_mut(&id) else {
+            return;
+        };
+        if attempt.frozen == frozen {
+            return;
+        }
+        attempt.accrue(now);
+        attempt.frozen = frozen;
+        attempt.held = false;
+        self.brake.forget(attempt.slot);
+        let done = if frozen {
+            self.slots.freeze(attempt.slot)
+        } else {
+            self.slots.thaw(attempt.slot)
+        };
+        let name = Arc::clone(&attempt.name);
+        if let Err(error) = done {
+            self.emit(&RunEvent::Note(format!("a task could not be stopped in place: {error}")));
+        } else if frozen {
+            self.emit(&RunEvent::Frozen { task: id, name });
+        } else {
+            self.emit(&RunEvent::Thawed { task: id, name });
+        }
+    }
+
+    /// Begins to end an attempt. What is preempted or given up is killed at once, since memory
+    /// is wanted now and it may be unable to react; else it is asked first.
+    pub(crate) fn end(&mut self, id: TaskId, ending: Ending) {
+        let now = self.clock.now();
+        let Some(attempt) = self.active.get_mut(&id) else {
+            return;
+        };
+        if attempt.ended.is_some() && attempt.ending.is_some() {
+            return;
+        }
+        attempt.accrue(now);
+        self.brake.forget(attempt.slot);
+        let gently = matches!(ending, Ending::Stopped | Ending::TimedOut);
+        // A second cause doesn't replace the first, but it may be more urgent.
+        let kill_at = if gently { now + self.grace } else { now };
+        let first = attempt.ending.is_none();
+        let (cause, earlier) = attempt.ending.unwrap_or((ending, kill_at));
+        attempt.ending = Some((cause, earlier.min(kill_at)));
+        let slot = attempt.slot;
+        if gently && first && self.slots.signal(slot, Signal::TERM).is_ok() {
+            attempt.frozen = false;
+            attempt.held = false;
+            // Refused only when it is gone already, or killed a grace later.
+            let _ = self.slots.thaw(slot);
+        }
+        if kill_at <= now {
+            // Repeated by `finish_if_empty` until the slot is empty.
+            let _ = self.slots.kill(slot);
+        }
+    }
+
+    /// The process of an attempt has ended.
+    pub(crate) fn on_ended(&mut self, ended: Ended) {
+        let id = ended.task;
+        let Some(attempt) = self.active.get_mut(&id) else {
+            return;
+        };
+        if attempt.number != ended.attempt {
+            return;
+        }
+        attempt.ended = Some(ended);
+        self.finish_if_empty(id);
+    }
+
+    /// Completes an attempt whose process has ended once nothing is left in its slot.
+    pub(crate) fn finish_if_empty(&mut self, id: TaskId) {
+        let now = self.clock.now();
+        let Some(attempt) = self.active.get_mut(&id) else {
+            return;
+        };
+        if attempt.ended.is_none() {
+            return;
+        }
+        let slot = attempt.slot;
+        match self.slots.is_empty(slot) {
+            Ok(true) => {}
+            Ok(false) => {
+                // Descendants that are asked to end have the same grace as their leader.
+                if attempt.ending.is_none_or(|(_, kill_at)| kill_at <= now) {
+                    // Tried again until it is empty.
+                    let _ = self.slots.kill(slot);
+                }
+                return;
+            }
+            Err(error) => {
+                self.emit(&RunEvent::Note(format!("a slot can't be read: {error}")));
+                return;
+            }
+        }
+        let Some(mut attempt) = self.active.remove(&id) else {
+            return;
+        };
+        let Some(ended) = attempt.ended.take() else {
+            return;
+        };
+        attempt.accrue(now);
+        if let Ok(usage) = self.slots.usage(slot) {
+            attempt.usage.cpu = attempt.usage.cpu.max(usage.cpu);
+        }
+        if let Ok(peak) = self.slots.peak_bytes(slot) {
+            attempt.peak_bytes = attempt.peak_bytes.max(peak);
+        }
+        let victim = self.victim_reason(&attempt, ended.status);
+        let end = attempt.end(ended.status, victim);
+        self.brake.forget(slot);
+        self.slots.release(slot);
+        self.complete(id, attempt, ended, end, now);
+    }
+
+    fn complete(&mut self, id: TaskId, attempt: Attempt, ended: Ended, end: AttemptEnd, now: Duration) {
+        let exit = match &end {
+            AttemptEnd::Exited(0) => Exit::Success,
+            AttemptEnd::Victim(_) => Exit::Victim,
+            AttemptEnd::Preempted | AttemptEnd::Stopped | AttemptEnd::GivenUp(_) => Exit::Ended,
+            AttemptEnd::Exited(_)
+            | AttemptEnd::Signaled(_)
+            | AttemptEnd::TimedOut
+            | AttemptEnd::NotStarted(_) => Exit::Failure,
+        };
+        if let Some(error) = &ended.spool_error {
+            self.emit(&RunEvent::Note(format!(
+                "output of {:?} could not be kept on disk ({error}) and was handed on at once",
+                attempt.name.to_string_lossy()
+            )));
+        }
+        let runs_again = matches!(end, AttemptEnd::Preempted)
+            || (matches!(end, AttemptEnd::Victim(_))
+                && self.tasks.get(&id).is_some_and(|task| task.restartable));
+        if !runs_again {
+            let tag = self.tag(&attempt.name);
+            if let Err(error) = self.sequence.add(id, tag, ended.captured) {
+                self.emit(&RunEvent::Note(format!("output is lost: {error}")));
+            }
+        }
+        self.tally.attempt_ended(&attempt.name, &end, attempt.peak_bytes, now);
+        self.emit(&RunEvent::AttemptEnded {
+            task: id,
+            name: Arc::clone(&attempt.name),
+            attempt: attempt.number,
+            end,
+            peak_bytes: attempt.peak_bytes,
+            elapsed: now.saturating_sub(attempt.started),
+            cpu: attempt.usage.cpu,
+        });
+        self.decide(Event::Exited {
+            task: id,
+            exit,
+            peak_bytes: attempt.peak_bytes,
+        });
+    }
+
+    fn conclude(&mut self, task: TaskId, outcome: Outcome) {
+        let name = match self.names.remove(&task) {
+            Some(name) => name,
+            None => Arc::new(self.tasks.get(&task).map(|t| t.name.clone()).unwrap_or_default()),
+        };
+        self.tasks.remove(&task);
+        self.tally.concluded(&outcome);
+        if let Err(error) = self.sequence.conclude(task) {
+            self.emit(&RunEvent::Note(format!("output is lost: {error}")));
+        }
+        self.emit(&RunEvent::TaskConcluded { task, name, outcome });
+    }
+
+    /// One task from the source, or its end.
+    pub(crate) fn on_task(&mut self, task: Option<Result<Task, String>>) {
+        match task {
+            Some(Ok(task)) => {
+                let id = TaskId(self.next_task);
+                self.next_task += 1;
+                let spec = TaskSpec {
+                    id,
+                    declared_bytes: task.declared_bytes,
+                    restartable: task.restartable,
+                    retries: task.retries,
+                    kind: task.kind,
+                };
+                self.tasks.insert(id, Arc::new(task));
+                self.decide(Event::Added(spec));
+            }
+            Some(Err(error)) => {
+                self.source_error = Some(error);
+                self.drained = true;
+                self.decide(Event::SourceDrained);
+                self.decide(Event::StopRequested);
+            }
+            None => {
+                self.drained = true;
+                self.decide(Event::SourceDrained);
+            }
+        }
+    }
+
+    /// A signal, or a closed output, asks the run to end; the second time at once.
+    pub(crate) fn stop(&mut self, signal: Option<i32>) {
+        self.stop_count += 1;
+        if let Some(signal) = signal {
+            self.tally.stopped_by(signal);
+            self.emit(&RunEvent::Stopping { signal });
+        }
+        if self.stop_count == 1 {
+            if !std::mem::replace(&mut self.drained, true) {
+                self.decide(Event::SourceDrained);
+            }
+            self.decide(Event::StopRequested);
+            return;
+        }
+        let now = self.clock.now();
+        for attempt in self.active.values_mut() {
+            let cause = attempt.ending.map_or(Ending::Stopped, |(cause, _)| cause);
+            attempt.ending = Some((cause, now));
+            let _ = self.slots.kill(attempt.slot);
+        }
+    }
+
+    /// Stops every task in place, then this process; lets them go on after.
+    pub(crate) fn suspend(&mut self) {
+        for attempt in self.active.values() {
+            let _ = self.slots.freeze(attempt.slot);
+        }
+        self.clock.pause_during(|| {
+            // Ours to be sent always; returns when somebody continues us.
+            let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
+        });
+        for attempt in self.active.values() {
+            if !attempt.frozen && !attempt.held {
+                let _ = self.slots.thaw(attempt.slot);
+            }
+        }
+    }
+
+    fn name(&mut self, id: TaskId, task: &Task) -> Arc<OsString> {
+        Arc::clone(
+            self.names
+                .entry(id)
+                .or_insert_with(|| Arc::new(task.name.clone())),
+        )
+    }
+
+    fn tag(&self, name: &OsString) -> Option<Arc<[u8]>> {
+        self.output.tag.then(|| {
+            let mut tag: Vec<u8> = name
+                .as_bytes()
+                .iter()
+                .map(|&b| if b == b'\n' { b' ' } else { b })
+                .collect();
+            tag.push(b'\t');
+            Arc::from(tag)
+        })
+    }
+
+    fn tell_hold(&mut self) {
+        let hold = self.scheduler.holding();
+        let changed = match (&hold, &self.last_hold) {
+            (Some(now), Some(before)) => {
+                std::mem::discriminant(now) != std::mem::discriminant(before)
+            }
+            (None, None) => false,
+            _ => true,
+        };
+        if changed {
+            self.last_hold = hold;
+            if let Some(hold) = hold {
+                let figures = self.figures;
+                self.emit(&RunEvent::Holding { hold, figures });
+            }
+        }
+    }
+}
