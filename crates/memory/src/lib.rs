@@ -1,2 +1,47 @@
 //! What memory there is, who holds it, and when to look again.
+//!
+//! The crate reads; it never changes anything and starts nothing. It has no runtime and no
+//! thread of its own: every reading is one call that returns at once.
+//!
+//! - [`Machine`] says what there is: physical memory and the limit of every control group that
+//!   we live in, and which of them leaves least room.
+//! - [`GroupV1`] and [`GroupV2`] say what one control group holds, on kept descriptors.
+//! - [`ProcessTable`] says what trees of processes hold where there are no groups.
+//! - [`session_use`] and [`top_holders`] say who holds memory, [`Pressure`] who waits for it.
+//! - [`Pace`] says when to look again.
+//!
+//! Figures are bytes. What could not be read is an error, never a zero: memory of which
+//! nothing is known must not be taken for free memory.
+//!
+//! ```no_run
+//! use saferun_memory::{Machine, Roots, show};
+//!
+//! let mut machine = Machine::open(&Roots::default())?;
+//! let reading = machine.read()?;
+//! println!("{} of {} free", show(reading.room_bytes()), show(reading.limit_bytes()));
+//! # Ok::<(), saferun_memory::ReadError>(())
+//! ```
 #![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod bytes;
+mod error;
+#[cfg(target_os = "linux")]
+mod group;
+#[cfg(target_os = "linux")]
+mod kept;
+mod machine;
+#[cfg(target_os = "linux")]
+mod mounts;
+#[cfg(target_os = "linux")]
+mod own_groups;
+mod roots;
+
+pub use bytes::{Amount, Limit, SizeError, parse_size, show};
+pub use error::ReadError;
+#[cfg(target_os = "linux")]
+pub use group::{GroupV1, GroupV2, MemoryEvents, OomState};
+pub use machine::{Binding, GroupReading, LimitKind, Machine, MachineReading};
+#[cfg(target_os = "linux")]
+pub use own_groups::{GroupPath, OwnGroups};
+pub use roots::Roots;

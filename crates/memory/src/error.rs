@@ -1,0 +1,115 @@
+//! Why a reading failed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why memory could not be read.
+///
+/// The text holds the cause, so that one line says everything; for programs the cause is a
+/// field.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system refused to open or read a file.
+    #[error("{}: {cause}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        cause: io::Error,
+    },
+    /// A file holds something else than it should.
+    #[error("{}: expected {expected}, found {text:?}", path.display())]
+    Garbage {
+        /// The file.
+        path: PathBuf,
+        /// What should have stood there.
+        expected: &'static str,
+        /// What stands there, cut to a length that fits a line.
+        text: String,
+    },
+    /// A file lacks a field without which its reading means nothing.
+    #[error("{}: there is no {field}", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+    },
+    /// This system has no way to say it.
+    #[error("{what} can't be told on this system")]
+    Unknown {
+        /// What was asked.
+        what: &'static str,
+    },
+    /// The portable reader was refused.
+    #[error("{what} can't be read: {cause}")]
+    Portable {
+        /// What was asked.
+        what: &'static str,
+        /// Its word.
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl ReadError {
+    /// Whether the process or group that was read is simply gone. That happens at any time and
+    /// is no failure.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::Io { cause, .. } => is_gone(cause),
+            Self::Garbage { .. }
+            | Self::Missing { .. }
+            | Self::Unknown { .. }
+            | Self::Portable { .. } => false,
+        }
+    }
+}
+
+/// A path that isn't there, a process that has ended under an open descriptor (ESRCH), a group
+/// that was removed under one (ENODEV).
+pub(crate) fn is_gone(cause: &io::Error) -> bool {
+    if cause.kind() == io::ErrorKind::NotFound {
+        return true;
+    }
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let errno = Errno::from_io_error(cause);
+        errno == Some(Errno::SRCH) || errno == Some(Errno::NODEV)
+    }
+    #[cfg(not(unix))]
+    false
+}
+
+/// What a parser found wrong; the reader adds the path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    Garbage {
+        expected: &'static str,
+        text: String,
+    },
+    Missing(&'static str),
+}
+
+impl Flaw {
+    pub(crate) fn garbage(expected: &'static str, text: impl AsRef<[u8]>) -> Self {
+        const SHOWN: usize = 120;
+        let text = text.as_ref();
+        Self::Garbage {
+            expected,
+            text: String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).into_owned(),
+        }
+    }
+
+    pub(crate) fn at(self, path: &Path) -> ReadError {
+        let path = path.to_path_buf();
+        match self {
+            Self::Garbage { expected, text } => ReadError::Garbage {
+                path,
+                expected,
+                text,
+            },
+            Self::Missing(field) => ReadError::Missing { path, field },
+        }
+    }
+}
