@@ -3,70 +3,196 @@
 //! [`Scheduler::on`] takes one [`Event`] and the time, and returns the [`Action`]s that follow.
 //! It reads no clock, does no I/O, depends on nothing but the standard library, and so can be
 //! run a million times in a test without a process.
+//!
+//! How it decides, in the order of every reading and exit:
+//!
+//! 1. What runs is observed: use, slope, age, what an ending would throw away (`attempt`).
+//! 2. One task, the longest at work, is the champion (`champion`). It is never frozen and never
+//!    ended, so it finishes; hence everything does.
+//! 3. Growth is met with room in the order of what was invested (`pressure`). Where room runs
+//!    out, a task that has done little for what it holds is ended and run again later, or, where
+//!    nothing may be ended, frozen (`freezing`).
+//! 4. What can't be finished is given up, with its reason (`surrender`).
+//! 5. If nothing is short of room, waiting tasks are admitted whose growth to come fits the
+//!    expected use of all that runs (`admission`, `expectation`, `profile`).
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
 mod action;
+mod admission;
+mod attempt;
+mod champion;
 mod config;
+mod counts;
+mod curve;
+mod ending;
 mod event;
+mod expectation;
+mod freezing;
+mod hold;
+mod learning;
+mod memory;
+mod pace;
+mod pressure;
+mod profile;
+mod queue;
+mod roster;
+mod sanity;
+mod surrender;
 mod task;
+mod tuning;
 
 pub use action::{Action, EndCause};
 pub use config::{Config, FailureLimit, Halt, Preempt, Strategy};
+pub use counts::Counts;
 pub use event::{Event, Exit, Reading, TaskReading};
+pub use hold::Hold;
 pub use task::{GiveUpReason, Outcome, SkipReason, TaskId, TaskSpec};
 
 use std::time::Duration;
+
+use admission::Admission;
+use learning::Learning;
+use memory::Memory;
+use pressure::Pressure;
+use queue::Queue;
+use roster::Roster;
+use surrender::Surrender;
+use tuning::{Grade, WINDOW};
 
 /// The state machine of one run.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
     config: Config,
+    grade: Grade,
+    now: Duration,
+    queue: Queue,
+    active: Roster,
+    champion: Option<TaskId>,
+    memory: Memory,
+    learning: Learning,
+    pressure: Pressure,
+    surrender: Surrender,
+    admission: Admission,
+    counts: Counts,
+    /// Exits of attempts that nobody asked to end.
+    exits: u64,
+    /// Why nothing is started any more.
+    stopped: Option<SkipReason>,
+    drained: bool,
 }
 
 impl Scheduler {
     /// A scheduler with nothing queued and nothing running.
     pub fn new(config: Config) -> Self {
-        Self { config }
+        Self {
+            grade: Grade::of(config.preempt),
+            config,
+            now: Duration::ZERO,
+            queue: Queue::default(),
+            active: Roster::default(),
+            champion: None,
+            memory: Memory::default(),
+            learning: Learning::new(),
+            pressure: Pressure::default(),
+            surrender: Surrender::default(),
+            admission: Admission::default(),
+            counts: Counts::default(),
+            exits: 0,
+            stopped: None,
+            drained: false,
+        }
     }
 
     /// Handles one event that happened at `now` (measured from the run's start; a time before
     /// the latest seen counts as the latest seen) and appends what follows to `actions`.
+    ///
+    /// Events about a task that is not in the state they speak of (an exit of a task that is not
+    /// active, a task added while it waits or runs) are ignored.
     pub fn on(&mut self, event: Event<'_>, now: Duration, actions: &mut Vec<Action>) {
-        let _ = (event, now, actions, &self.config);
+        self.now = self.now.max(now);
+        match event {
+            Event::Added(spec) => {
+                self.take_in(spec, actions);
+                self.admit(actions);
+            }
+            Event::SourceDrained => self.drained = true,
+            Event::Reading(reading) => {
+                self.observe(&reading);
+                self.refuse_what_never_fits(actions);
+                self.steer(true, actions);
+            }
+            Event::Exited {
+                task,
+                exit,
+                peak_bytes,
+            } => {
+                if self.exited(task, exit, peak_bytes, actions) {
+                    self.steer(false, actions);
+                }
+            }
+            Event::StopRequested => self.stop(SkipReason::Stopped, true, actions),
+        }
     }
 
-    /// How many more tasks the scheduler wants in its queue now.
+    /// All decisions that follow from a new look at memory, or from an exit.
+    fn steer(&mut self, is_reading: bool, actions: &mut Vec<Action>) {
+        if self.config.strategy == Strategy::Unlimited {
+            self.choose_champion(actions);
+        } else if self.memory.is_read() {
+            self.choose_champion(actions);
+            self.relieve(actions);
+            self.freeze_and_thaw(actions);
+            if is_reading {
+                self.give_up_what_cannot_go_on(actions);
+            }
+        }
+        self.admit(actions);
+    }
+
+    /// How many more tasks the scheduler wants in its queue now. After a stop it goes on to take
+    /// tasks, and concludes each at once as skipped, so that every task has its outcome.
     pub fn wants_tasks(&self) -> usize {
-        0
+        let window = self.config.concurrency.map_or(WINDOW, |count| {
+            WINDOW.max(count.get().saturating_add(count.get().min(WINDOW)))
+        });
+        if self.drained {
+            0
+        } else {
+            window.saturating_sub(self.queue.len())
+        }
     }
 
     /// Whether the source is drained and every task is concluded.
     pub fn is_finished(&self) -> bool {
-        false
+        self.drained && self.queue.is_empty() && self.active.is_empty()
     }
 
     /// The task that is never frozen and never ended, if one is active.
     pub fn champion(&self) -> Option<TaskId> {
-        None
+        self.champion
     }
 
-    /// How long from `now` (a delay, not a point in time; zero if it is overdue) until the
-    /// scheduler wants its next [`Event::Reading`] at the latest, given that nothing else
-    /// happens: soon while growth or a pending admission makes time matter, `None` when only a
-    /// new task can change anything. It is counted from the last reading, so asking again after
-    /// every event never postpones the reading.
-    pub fn next_reading(&self, now: Duration) -> Option<Duration> {
-        let _ = now;
-        None
+    /// Why the first waiting task was not started at the last event; `None` if nothing waits.
+    pub fn holding(&self) -> Option<Hold> {
+        self.admission.hold()
     }
 
-    /// Checks every invariant of the state; for tests.
-    ///
-    /// # Errors
-    ///
-    /// The first violated invariant, in words.
-    pub fn sanity_check(&self) -> Result<(), String> {
-        Ok(())
+    /// How many tasks are where, and what it took so far.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            queued: self.queue.len(),
+            active: self.active.len(),
+            frozen: self
+                .active
+                .iter()
+                .filter(|attempt| attempt.is_frozen())
+                .count(),
+            ..self.counts
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.now.as_secs_f64()
     }
 }

@@ -1,0 +1,197 @@
+//! What a task is expected to use from now on, by all that is known of it.
+
+use crate::attempt::Attempt;
+use crate::learning::{Kind, Learning};
+use crate::profile::{STEPS, Shape};
+use crate::queue::Waiting;
+use crate::task::TaskSpec;
+use crate::tuning::{Grade, LINDY};
+
+/// A task that uses so many times more than was known of it is not what was known.
+const OUTGROWN: f64 = 1.3;
+/// An unknown task's growth is expected to begin within this part of the mean duration.
+const AWAKENING: f64 = 0.25;
+/// A running task is never expected to end sooner than within this part of the mean duration.
+const LEAST_REMAINDER: f64 = 0.15;
+
+/// What is known of a task beforehand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Known<'a> {
+    /// Its peak, from somebody who declared it.
+    Declared(f64),
+    /// The curve of its kind.
+    Curve(&'a Kind),
+    /// Nothing.
+    Nothing,
+}
+
+/// Everything that expectations follow from, at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outlook<'a> {
+    pub(crate) learning: &'a Learning,
+    pub(crate) grade: Grade,
+    /// Whether the grade forbids to end anything.
+    pub(crate) never: bool,
+    pub(crate) mean_peak: f64,
+    pub(crate) mean_seconds: f64,
+}
+
+impl<'a> Outlook<'a> {
+    pub(crate) fn known(&self, spec: &TaskSpec) -> Known<'a> {
+        if let Some(declared) = spec.declared_bytes {
+            return Known::Declared(crate::attempt::bytes(declared));
+        }
+        self.learning
+            .kind(spec.kind)
+            .map_or(Known::Nothing, Known::Curve)
+    }
+
+    /// What is known of a running attempt and not refuted by it.
+    fn still_known(&self, attempt: &Attempt) -> Known<'a> {
+        match self.known(&attempt.spec) {
+            Known::Declared(peak) if attempt.seen > OUTGROWN * peak => Known::Nothing,
+            Known::Curve(kind) if attempt.seen > OUTGROWN * kind.peak() => Known::Nothing,
+            known => known,
+        }
+    }
+
+    /// The duration expected of a task, in seconds.
+    pub(crate) fn seconds(&self, spec: &TaskSpec) -> f64 {
+        match self.known(spec) {
+            Known::Curve(kind) => kind.seconds(),
+            Known::Declared(_) | Known::Nothing => self.mean_seconds,
+        }
+    }
+
+    /// The peak expected of a task of which something is known.
+    pub(crate) fn peak(&self, spec: &TaskSpec) -> Option<f64> {
+        match self.known(spec) {
+            Known::Declared(peak) => Some(peak),
+            Known::Curve(kind) => Some(kind.peak()),
+            Known::Nothing => None,
+        }
+    }
+
+    /// How much a running attempt can still grow, if that is known.
+    pub(crate) fn growth_left(&self, attempt: &Attempt) -> Option<f64> {
+        match self.still_known(attempt) {
+            Known::Declared(peak) => Some(peak),
+            Known::Curve(kind) => Some(kind.peak() * (1.0 + self.learning.error())),
+            Known::Nothing => None,
+        }
+        .map(|peak| (peak - attempt.use_bytes).max(0.0))
+    }
+
+    /// The seconds that a running attempt is expected to take yet.
+    pub(crate) fn remainder(&self, attempt: &Attempt) -> f64 {
+        match self.still_known(attempt) {
+            Known::Curve(kind) => {
+                let (seconds, work) = (kind.seconds(), attempt.work);
+                let overrun = 0.05 * seconds + 0.3 * (work - seconds);
+                if work < seconds {
+                    seconds - work
+                } else {
+                    overrun
+                }
+            }
+            Known::Declared(_) | Known::Nothing => {
+                (self.mean_seconds - attempt.work).max(LEAST_REMAINDER * self.mean_seconds)
+            }
+        }
+    }
+
+    /// What a running attempt is expected to use from now on.
+    pub(crate) fn of_running(&self, attempt: &Attempt) -> Shape {
+        let rest = self.remainder(attempt);
+        match self.still_known(attempt) {
+            Known::Declared(peak) => Shape::flat(rest, peak.max(attempt.use_bytes)),
+            Known::Curve(kind) => self.along_curve(attempt, kind, rest),
+            Known::Nothing => Shape::flat(rest, self.unknown_growth(attempt)),
+        }
+    }
+
+    fn unknown_growth(&self, attempt: &Attempt) -> f64 {
+        let used = attempt.use_bytes;
+        let whole = self.is_whole(&attempt.spec);
+        if attempt.is_quiet() && !self.never {
+            return used;
+        }
+        let going_on = attempt.seen + LINDY * attempt.slope.max(0.0) * attempt.work;
+        let to_begin = self.mean_peak * (-attempt.work / (AWAKENING * self.mean_seconds)).exp();
+        let part = if whole {
+            Grade::WHOLE.running
+        } else {
+            self.grade.running
+        };
+        let mut goal = going_on.max(to_begin);
+        if whole {
+            goal = goal.max(self.whole_peak());
+        }
+        used + part * (goal - used).max(0.0)
+    }
+
+    /// The curve of its kind from here on, shifted by how far the attempt is off it; the shift
+    /// fades towards the end.
+    fn along_curve(&self, attempt: &Attempt, kind: &Kind, rest: f64) -> Shape {
+        let (used, seconds) = (attempt.use_bytes, kind.seconds());
+        let life = attempt.work / seconds;
+        let off = used - kind.peak() * kind.curve().at(life);
+        let mut shape = Shape::default();
+        for step in 0..STEPS {
+            let (from, to) = (step as f64 / STEPS as f64, (step + 1) as f64 / STEPS as f64);
+            let share = kind
+                .curve()
+                .most(life + from * rest / seconds, life + to * rest / seconds);
+            let expected = kind.peak() * share + off * (1.0 - from);
+            let bytes = if expected > used {
+                used + (expected - used) / (1.0 + self.learning.error() / 2.0)
+            } else {
+                expected.max(0.0)
+            };
+            shape.push(to * rest, bytes);
+        }
+        shape
+    }
+
+    /// What a waiting task is expected to use once it is started.
+    pub(crate) fn of_waiting(&self, waiting: &Waiting) -> Shape {
+        match self.known(&waiting.spec) {
+            Known::Declared(peak) => Shape::flat(self.mean_seconds, peak),
+            Known::Curve(kind) if waiting.past.reached <= OUTGROWN * kind.peak() => {
+                let mut shape = Shape::default();
+                for step in 0..STEPS {
+                    let (from, to) = (step as f64 / STEPS as f64, (step + 1) as f64 / STEPS as f64);
+                    let share = kind.curve().most(from, to - 1e-9);
+                    let bytes = kind.peak() * share / (1.0 + self.learning.error() / 2.0);
+                    shape.push(to * kind.seconds(), bytes);
+                }
+                shape
+            }
+            Known::Curve(_) | Known::Nothing => {
+                Shape::flat(self.mean_seconds, self.unknown_peak(waiting))
+            }
+        }
+    }
+
+    fn unknown_peak(&self, waiting: &Waiting) -> f64 {
+        let reached = waiting.past.reached;
+        if self.is_whole(&waiting.spec) {
+            return self.whole_peak().max(reached);
+        }
+        if waiting.past.endings == 0 && waiting.past.victims == 0 {
+            return self.grade.fresh * self.mean_peak;
+        }
+        let beyond = self.learning.mean_peak_beyond(reached);
+        self.grade.returned * beyond.unwrap_or(1.25 * reached).max(reached)
+    }
+
+    /// A task that can't be ended has its whole reservation set aside.
+    fn is_whole(&self, spec: &TaskSpec) -> bool {
+        self.never || !spec.restartable
+    }
+
+    /// The whole reservation of an unknown task: as much as any needed so far.
+    fn whole_peak(&self) -> f64 {
+        self.mean_peak.max(self.learning.largest_peak())
+    }
+}

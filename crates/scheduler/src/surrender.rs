@@ -1,0 +1,162 @@
+//! Giving up what can't be finished inside the budget.
+
+use crate::Scheduler;
+use crate::action::{Action, EndCause};
+use crate::attempt::{State, bytes};
+use crate::task::{GiveUpReason, Outcome, TaskId};
+use crate::tuning::{LONE_READINGS, LONE_SECONDS, STUCK_SECONDS};
+
+/// What is known of a state that may end in giving a task up.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Surrender {
+    /// A lone task that wants more than there ever is.
+    lone: Option<Lone>,
+    /// Since when (seconds) nothing gets on because nothing may be ended.
+    stuck_since: Option<f64>,
+    /// Since when (seconds) nothing that runs uses a core while something is frozen.
+    pub(crate) idle_since: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Lone {
+    task: TaskId,
+    since: f64,
+    readings: u32,
+}
+
+impl Scheduler {
+    /// Refuses waiting tasks whose declared memory is above what the budget can ever be.
+    pub(crate) fn refuse_what_never_fits(&mut self, actions: &mut Vec<Action>) {
+        if !self.memory.is_read() || self.config.strategy == crate::Strategy::Unlimited {
+            return;
+        }
+        let mut place = 0;
+        while place < self.queue.len() {
+            match self.queue.get(place).spec.declared_bytes {
+                Some(declared) if bytes(declared) > self.memory.undisturbed => {
+                    let waiting = self.queue.take(place);
+                    let reason = GiveUpReason::DeclaredAboveBudget {
+                        declared_bytes: declared,
+                        budget_bytes: self.memory.undisturbed as u64,
+                    };
+                    self.conclude(waiting.spec.id, Outcome::GivenUp(reason), actions);
+                }
+                _ => place += 1,
+            }
+        }
+    }
+
+    /// After a reading: gives up a task that doesn't fit even alone, or, if nothing can go on
+    /// and nothing may be ended, one that stands in the champion's way.
+    pub(crate) fn give_up_what_cannot_go_on(&mut self, actions: &mut Vec<Action>) {
+        self.give_up_the_lone(actions);
+        self.give_up_one_that_is_stuck(actions);
+    }
+
+    fn give_up_the_lone(&mut self, actions: &mut Vec<Action>) {
+        let Some(task) = self.lone_that_wants_too_much() else {
+            self.surrender.lone = None;
+            return;
+        };
+        let now = self.seconds();
+        let lone = match &mut self.surrender.lone {
+            Some(lone) if lone.task == task => {
+                lone.readings = lone.readings.saturating_add(1);
+                *lone
+            }
+            _ => {
+                self.surrender.lone = Some(Lone {
+                    task,
+                    since: now,
+                    readings: 0,
+                });
+                actions.push(Action::Reclaim);
+                return;
+            }
+        };
+        // Without a brake nothing holds it while it is watched.
+        let watched = now - lone.since >= LONE_SECONDS || !self.config.brake;
+        if watched && lone.readings >= LONE_READINGS {
+            let budget_bytes = self.memory.undisturbed as u64;
+            self.give_up(task, actions, |reached_bytes| {
+                GiveUpReason::ExceedsBudgetAlone {
+                    reached_bytes,
+                    budget_bytes,
+                }
+            });
+        }
+    }
+
+    /// The only active task, if it fills the undisturbed budget and wants more.
+    fn lone_that_wants_too_much(&self) -> Option<TaskId> {
+        if self.active.len() != 1 || self.memory.is_disturbed() {
+            return None;
+        }
+        let attempt = self.active.get(0);
+        let wants = attempt.need > 0.0 || self.memory.used > self.memory.undisturbed;
+        let fills =
+            self.memory.used.max(attempt.use_bytes) + attempt.need > self.memory.undisturbed;
+        (attempt.is_running() && wants && fills).then_some(attempt.spec.id)
+    }
+
+    fn give_up_one_that_is_stuck(&mut self, actions: &mut Vec<Action>) {
+        if !self.is_stuck() {
+            self.surrender.stuck_since = None;
+            return;
+        }
+        let now = self.seconds();
+        if self.surrender.stuck_since.is_none() {
+            actions.push(Action::Reclaim);
+        }
+        let since = *self.surrender.stuck_since.get_or_insert(now);
+        let bearable = if self.config.brake {
+            // What others took may come back; what was never there may not.
+            let foreign = self.memory.undisturbed - self.memory.budget;
+            now - since < STUCK_SECONDS || self.pressure.must <= foreign
+        } else {
+            self.pressure.must <= self.memory.budget - self.planned_budget()
+        };
+        if bearable {
+            return;
+        }
+        let needed_bytes = self.pressure.must as u64;
+        let free_bytes = (self.planned_budget() - self.settled_use()).max(0.0) as u64;
+        if let Some(place) = self.cheapest(self.memory.budget, self.mean_peak(), |_| true) {
+            let task = self.active.get(place).spec.id;
+            self.give_up(task, actions, |reached_bytes| GiveUpReason::Pressure {
+                reached_bytes,
+                needed_bytes,
+                free_bytes,
+            });
+            self.surrender.stuck_since = None;
+        }
+    }
+
+    /// Whether the champion needs room, and nothing else can end by itself, be ended, or is
+    /// about to.
+    fn is_stuck(&self) -> bool {
+        let champion = self.champion.and_then(|id| self.active.find(id));
+        self.pressure.must > 0.0
+            && champion.is_some_and(|champion| champion.need > 0.0)
+            && self.active.len() > 1
+            && (self.active.iter())
+                .all(|attempt| attempt.is_frozen() || (attempt.is_running() && attempt.stalled))
+    }
+
+    fn give_up(
+        &mut self,
+        task: TaskId,
+        actions: &mut Vec<Action>,
+        reason: impl FnOnce(u64) -> GiveUpReason,
+    ) {
+        let Some(attempt) = self.active.find_mut(task) else {
+            return;
+        };
+        let cause = EndCause::GiveUp(reason(attempt.use_bytes as u64));
+        attempt.state = State::Ending(cause);
+        actions.push(Action::End { task, cause });
+        if self.champion == Some(task) {
+            self.champion = None;
+        }
+    }
+}

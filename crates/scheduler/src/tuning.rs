@@ -1,0 +1,134 @@
+//! The numbers of the policy, each with its unit. They come from the simulation
+//! (`cargo xtask simulate`), tuned on other seeds than those whose figures are reported.
+
+use crate::config::Preempt;
+
+/// How far growth to come is believed to reach before a task is admitted, and what an ending
+/// may cost. One set for each [`Preempt`] grade.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grade {
+    /// A stalled byte-second weighs so much against a byte-second of work that is lost. Zero
+    /// ends tasks for the champion alone.
+    pub(crate) gamma: f64,
+    /// The part of a running task's expected growth that is set aside for it.
+    pub(crate) running: f64,
+    /// The part of the mean peak that is set aside for a task never started.
+    pub(crate) fresh: f64,
+    /// The part of its expected peak that is set aside for a task ended before.
+    pub(crate) returned: f64,
+}
+
+impl Grade {
+    /// The numbers of one grade.
+    pub(crate) const fn of(preempt: Preempt) -> Self {
+        match preempt {
+            Preempt::Eager => Self {
+                gamma: 0.7,
+                running: 0.3,
+                fresh: 0.5,
+                returned: 0.8,
+            },
+            Preempt::Last => Self {
+                gamma: 0.0,
+                running: 0.6,
+                fresh: 0.8,
+                returned: 1.0,
+            },
+            Preempt::Never => Self {
+                gamma: 0.0,
+                running: 1.0,
+                fresh: 1.0,
+                returned: 1.0,
+            },
+        }
+    }
+
+    /// A task that may not be ended has its whole expected growth set aside, whatever the grade.
+    pub(crate) const WHOLE: Self = Self::of(Preempt::Never);
+}
+
+/// Bytes in a MiB.
+pub(crate) const MIB: f64 = 1024.0 * 1024.0;
+
+/// The mean peak assumed before any task has ended, as a part of the undisturbed budget.
+pub(crate) const PRIOR_PEAK: f64 = 0.2;
+/// So many tasks that ended weigh as much as the prior.
+pub(crate) const PRIOR_WEIGHT: f64 = 2.0;
+/// The mean duration assumed before any task has ended, in seconds.
+pub(crate) const PRIOR_SECONDS: f64 = 1.0;
+
+/// A running task is expected to go on growing for so many times its age.
+pub(crate) const LINDY: f64 = 1.5;
+/// A task that has not grown for so long (seconds), or for [`QUIET_SHARE`] of its age, is taken
+/// to have reached its peak.
+pub(crate) const QUIET_SECONDS: f64 = 0.040;
+/// See [`QUIET_SECONDS`].
+pub(crate) const QUIET_SHARE: f64 = 0.05;
+/// Use must rise by more than this part of itself to count as growth; less is noise.
+pub(crate) const NOISE_SHARE: f64 = 0.002;
+/// Use must rise by more than so many bytes to count as growth; less is noise.
+pub(crate) const NOISE_BYTES: f64 = 64.0 * 1024.0;
+/// The time over which the slope of a task's use is averaged, in seconds.
+pub(crate) const SLOPE_SECONDS: f64 = 0.020;
+
+/// Growth is met so many seconds ahead.
+pub(crate) const HORIZON: f64 = 0.010;
+/// A task that is held back wants at least this part of what it uses,
+pub(crate) const HELD_SHARE: f64 = 0.1;
+/// and at least so many bytes.
+pub(crate) const HELD_BYTES: f64 = MIB;
+
+/// Every earlier ending makes another ending of the same task so many times dearer.
+pub(crate) const PENALTY: f64 = 1.25;
+/// Every ending costs this part of the budget for a second, however young the task is.
+pub(crate) const ENDING_COST: f64 = 0.02;
+/// The processor time that is lost with an ended task, in mean peaks: on the next run the same
+/// seconds keep that much memory from others.
+pub(crate) const TIME_COST: f64 = 0.5;
+
+/// At most so many waiting tasks are looked at, so that a long queue costs nothing.
+pub(crate) const WINDOW: usize = 64;
+/// Tasks busy on a core are admitted up to so many times the number of cores: one that waits for
+/// a disk or a lock leaves its core to another.
+pub(crate) const CORES_FACTOR: f64 = 1.25;
+/// A waiting task that was passed over by more than this many exits for each active task, plus
+/// [`PASSED_OVER`], has its earliest fit reserved.
+pub(crate) const PASSED_OVER_PER_ACTIVE: u64 = 3;
+/// See [`PASSED_OVER_PER_ACTIVE`].
+pub(crate) const PASSED_OVER: u64 = 6;
+
+/// The tick while memory moves, in seconds, where the driver has a brake.
+pub(crate) const TICK: f64 = 0.020;
+/// The same without a brake: growth must be seen in time.
+pub(crate) const TICK_UNBRAKED: f64 = 0.010;
+/// Without a brake only this part of the budget is used, to absorb what is seen too late,
+pub(crate) const UNBRAKED_SHARE: f64 = 0.95;
+/// and needs are met so many times over.
+pub(crate) const UNBRAKED_NEED: f64 = 2.0;
+
+/// A task is thawed at most once in so many seconds, so that nothing oscillates.
+pub(crate) const THAW_SECONDS: f64 = 1.0;
+
+/// A lone task must be seen at the wall for so long (seconds) after memory was reclaimed before
+/// it is given up.
+pub(crate) const LONE_SECONDS: f64 = 0.100;
+/// And in so many readings.
+pub(crate) const LONE_READINGS: u32 = 2;
+/// The budget counts as undisturbed from this part of the undisturbed budget on.
+pub(crate) const UNDISTURBED: f64 = 0.98;
+/// A stall that nobody can resolve by finishing is borne for so long (seconds) before one task
+/// is given up.
+pub(crate) const STUCK_SECONDS: f64 = 0.500;
+/// Foreign memory is waited for so long (seconds) with nothing running before a task is started
+/// into what is left.
+pub(crate) const FOREIGN_SECONDS: f64 = 5.0;
+/// A task that was so often the victim of pressure runs alone.
+pub(crate) const VICTIM_ATTEMPTS: u32 = 3;
+/// Memory of a task that ended may still be counted for so long (seconds) after its exit; 4 to
+/// 26 ms were measured on real processes.
+pub(crate) const RETURN_SECONDS: f64 = 0.050;
+/// Running tasks that keep less than this many cores busy together make no progress.
+pub(crate) const IDLE_CORES: f64 = 0.02;
+/// If that lasts for so long (seconds) while something is frozen, a frozen task may hold what
+/// they wait for, and is let go on.
+pub(crate) const IDLE_SECONDS: f64 = 1.0;
