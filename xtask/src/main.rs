@@ -1,2 +1,48 @@
-//! Chores.
-fn main() {}
+//! The project's own chores: `cargo xtask tidy`, `bench`, `work`.
+
+mod bench;
+mod tidy;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Check what no compiler checks: directions between crates, file sizes, links, words
+    Tidy,
+    /// Measure the real program against other ways to run the same commands
+    Bench(bench::Arguments),
+    /// Be a memory-hungry workload (`cargo xtask work --help` lists them)
+    #[command(disable_help_flag = true)]
+    Work {
+        /// The workload and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Tidy => tidy::run(),
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Work { arguments } => return saferun_testbed::workload::main(arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("xtask: {error}");
+        ExitCode::from(2)
+    })
+}
+
+/// Anything that stops a chore; one line says it.
+type Failure = Box<dyn std::error::Error>;
