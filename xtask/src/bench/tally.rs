@@ -98,13 +98,16 @@ impl Tally {
     }
 }
 
-/// The count of restarts in a file of JSON lines: the last that any line names.
+/// The restarts of a run from its JSON lines: attempts ended to make room, and victims of pressure.
 fn restarts(events: &Path) -> Option<u64> {
     let text = fs::read_to_string(events).ok()?;
     text.lines()
         .rev()
         .filter_map(|line| serde_json::from_str(line).ok())
-        .find_map(|value: serde_json::Value| named(&value, "restarted"))
+        .find_map(|value: serde_json::Value| {
+            let ended = named(&value, "restarted")?;
+            Some(ended + named(&value, "victims").unwrap_or(0))
+        })
 }
 
 /// The first number of this name anywhere in the value.
@@ -133,7 +136,7 @@ mod tests {
         let path = directory.path().join("events");
         fs::write(
             &path,
-            "{\"restarted\":1}\nno json\n{\"report\":{\"restarted\":4}}\n{\"other\":2}\n",
+            "{\"restarted\":1}\nno json\n{\"report\":{\"restarted\":3,\"victims\":1}}\n{\"other\":2}\n",
         )?;
         assert_eq!(restarts(&path), Some(4));
         assert_eq!(restarts(&directory.path().join("none")), None);
