@@ -256,13 +256,20 @@ impl Scheduler {
         share * self.memory.budget
     }
 
-    /// The cores kept busy by what runs, and those that active tasks may keep busy together.
+    /// The cores that what runs would keep busy. Where it keeps all of them busy already, each
+    /// gets less than it would use, so everything that is not idle counts as a whole core.
     fn busy_cores(&self) -> f64 {
-        self.active
-            .iter()
-            .filter(|attempt| attempt.is_running())
-            .map(|attempt| attempt.busy_cores)
-            .sum()
+        let (mut busy, mut contenders) = (0.0, 0.0);
+        for attempt in self.active.iter().filter(|attempt| attempt.is_running()) {
+            busy += attempt.busy_cores;
+            contenders += f64::from(u8::from(attempt.busy_cores >= CONTENDER));
+        }
+        let is_saturated = busy >= SATURATED * self.config.cores.get() as f64;
+        if is_saturated {
+            busy.max(contenders)
+        } else {
+            busy
+        }
     }
 
     fn cores_limit(&self) -> f64 {

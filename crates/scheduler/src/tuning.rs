@@ -91,6 +91,10 @@ pub(crate) const WINDOW: usize = 64;
 /// Tasks busy on a core are admitted up to so many times the number of cores: one that waits for
 /// a disk or a lock leaves its core to another.
 pub(crate) const CORES_FACTOR: f64 = 1.25;
+/// From this part of the cores on, they count as saturated,
+pub(crate) const SATURATED: f64 = 0.95;
+/// and every task that keeps more than this part of a core busy as one that would use a whole.
+pub(crate) const CONTENDER: f64 = 0.1;
 /// A waiting task that was passed over by more than this many exits for each active task, plus
 /// [`PASSED_OVER`], has its earliest fit reserved.
 pub(crate) const PASSED_OVER_PER_ACTIVE: u64 = 3;

@@ -1,0 +1,82 @@
+//! What a simulated task needs over its life.
+
+/// A task's demand: a shape, a peak and a duration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Demand {
+    pub(crate) shape: Shape,
+    /// In MiB.
+    pub(crate) peak: f64,
+    /// In seconds, if it is never held back.
+    pub(crate) seconds: f64,
+    /// The command template it comes from.
+    pub(crate) kind: u64,
+}
+
+/// How use follows life (both as parts of the whole).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Up over the first half, flat after.
+    Hog,
+    /// All at once.
+    Flat,
+    /// A tenth until nine tenths of life, then up to the peak.
+    LateSpike,
+    /// Up to the peak at a tenth of life, a quarter of it from 0.15 on.
+    EarlySpike,
+    /// Little until a fifth of life, then all at once.
+    Step,
+    /// Four teeth.
+    Sawtooth,
+    /// Up to the very end.
+    Leak,
+}
+
+impl Shape {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Hog,
+        Self::Flat,
+        Self::LateSpike,
+        Self::EarlySpike,
+        Self::Step,
+        Self::Sawtooth,
+        Self::Leak,
+    ];
+
+    /// The part of the peak in use at a part of life.
+    pub(crate) fn at(self, life: f64) -> f64 {
+        match self {
+            Self::Hog => (2.0 * life).min(1.0),
+            Self::Flat => 1.0,
+            Self::LateSpike if life < 0.9 => 0.1,
+            Self::LateSpike => (0.1 + 0.9 * (life - 0.9) / 0.09).min(1.0),
+            Self::EarlySpike if life < 0.1 => life / 0.1,
+            Self::EarlySpike if life < 0.15 => 1.0 - 0.75 * (life - 0.1) / 0.05,
+            Self::EarlySpike => 0.25,
+            Self::Step if life < 0.2 => 0.06,
+            Self::Step => 1.0,
+            Self::Sawtooth => {
+                let tooth = (4.0 * life).min(3.999_999).floor();
+                let within = (4.0 * life - tooth).min(1.0);
+                let (top, foot) = (
+                    if tooth == 3.0 { 1.0 } else { 0.9 },
+                    if tooth == 0.0 { 0.0 } else { 0.3 },
+                );
+                if within < 0.85 {
+                    foot + (top - foot) * within / 0.85
+                } else if tooth == 3.0 {
+                    top
+                } else {
+                    top - (top - 0.3) * (within - 0.85) / 0.15
+                }
+            }
+            Self::Leak => life,
+        }
+    }
+}
+
+impl Demand {
+    /// MiB in use after so many seconds of undisturbed work.
+    pub(crate) fn at(&self, work: f64) -> f64 {
+        self.peak * self.shape.at((work / self.seconds).clamp(0.0, 1.0))
+    }
+}
