@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! The `saferun` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    saferun_cli::main().into()
+}

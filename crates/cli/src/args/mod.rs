@@ -1,0 +1,89 @@
+//! The syntax of the command line, and nothing but the syntax.
+
+mod failure;
+mod run;
+mod values;
+
+pub(crate) use failure::from_clap;
+pub(crate) use run::{ContainmentArg, PreemptArg, ProgressArg, RunArgs, StrategyArg};
+pub(crate) use values::Jobs;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  saferun demo                                   see it work, in under a minute
+  saferun run -j auto gzip -9 ::: *.log          one gzip for each file, as many as memory allows
+  find . -name '*.wav' -print0 | saferun run -j auto -0 flac {}
+  saferun run -j auto --memory 4G < commands.txt each line is a command
+  saferun status                                 what memory there is, and what would be done with it
+
+EXIT STATUS
+  0 everything succeeded   1 some task failed   2 usage   3 a task does not fit the budget
+  130 interrupted          143 terminated       129 hung up";
+
+/// Run many memory-hungry commands side by side inside a memory budget.
+#[derive(Debug, Parser)]
+#[command(
+    name = "saferun",
+    version,
+    after_long_help = EXAMPLES,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a command, or one for each item, inside a memory budget
+    Run(Box<RunArgs>),
+    /// Say what memory there is, who holds it, and what would be done with it
+    Status(StatusArgs),
+    /// Show real memory-hungry work one by one, then side by side
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Sort the lines of a file in memory (the work of the demo where sort is missing)
+    #[command(name = "__sort", hide = true)]
+    Sort(SortArgs),
+}
+
+/// `saferun status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Say where each figure comes from
+    #[arg(long)]
+    pub why: bool,
+    /// Answer as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `saferun demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Run the same work under xargs and GNU parallel too, where they are installed
+    #[arg(long)]
+    pub peers: bool,
+}
+
+/// `saferun completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `saferun __sort`.
+#[derive(Debug, Args)]
+pub(crate) struct SortArgs {
+    /// The file
+    pub file: std::path::PathBuf,
+}

@@ -1,0 +1,27 @@
+//! The commands.
+
+mod completions;
+mod demo;
+mod dry_run;
+mod guarded;
+mod run;
+mod status;
+
+use crate::args::Command;
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// Does what was asked.
+///
+/// # Errors
+///
+/// What stood in the way.
+pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Demo(args) => demo::demo(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Sort(args) => demo::sort_in_memory(&args.file),
+    }
+}

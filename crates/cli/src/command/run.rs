@@ -1,0 +1,184 @@
+//! `saferun run`: from settings and tasks to a run and its exit code.
+
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use saferun_executor::{GuardProgram, RunError, RunOptions, RunReport, Sinks};
+
+use super::dry_run;
+use super::guarded::{self, Guarded};
+use crate::args::{ProgressArg, RunArgs};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::items::{CommandLine, Work};
+use crate::observe::{
+    Bar, Json, JsonFile, Observers, Plain, Summary, Terminal, Verbose, plain_writer,
+};
+use crate::settings::{JsonTarget, Parallel, RunSettings};
+
+/// Runs it.
+///
+/// # Errors
+///
+/// The command line or its input is wrong, or the run could not be begun or carried on.
+pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
+    let settings = RunSettings::resolve(args);
+    let line = CommandLine {
+        command: &args.command,
+        file: args.arg_file.as_deref(),
+        null: args.null,
+    };
+    let mut work = Work::new(line, settings.rights)?;
+    if args.dry_run {
+        return dry_run::dry_run(work.source);
+    }
+    let shown = Shown::choose(&settings);
+    // Before any thread exists and while this process is small: the guard may become the parent
+    // of all that follows.
+    let guard = match guarded::enter(settings.containment)? {
+        Guarded::Runner(program) => program,
+        Guarded::Ended(exit) => return Ok(exit),
+    };
+    if shown != Shown::Json {
+        hints(&settings, &mut work);
+    }
+    let mut unread = work.unread.take();
+    let report = execute(&settings, work, shown, guard)?;
+    if shown != Shown::Json
+        && let Some(text) = unread.as_mut().and_then(|unread| unread.line())
+    {
+        say(text);
+    }
+    Ok(Exit::of_report(&report))
+}
+
+/// How a run is shown on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// A bar, and lines on what is notable.
+    Bar,
+    /// Lines now and then.
+    Plain,
+    /// The summary only.
+    Nothing,
+    /// Every event, in words.
+    Verbose,
+    /// Every event, as JSON, and nothing else.
+    Json,
+}
+
+impl Shown {
+    fn choose(settings: &RunSettings) -> Self {
+        if settings.json == Some(JsonTarget::Stderr) {
+            return Shown::Json;
+        }
+        if settings.verbose {
+            return Shown::Verbose;
+        }
+        match settings.progress {
+            ProgressArg::None => Shown::Nothing,
+            ProgressArg::Plain => Shown::Plain,
+            // A bar needs a terminal, whoever asks for it.
+            ProgressArg::Auto | ProgressArg::Bar if std::io::stderr().is_terminal() => Shown::Bar,
+            ProgressArg::Auto | ProgressArg::Bar => Shown::Plain,
+        }
+    }
+}
+
+/// What a user may want to know before it begins.
+fn hints(settings: &RunSettings, work: &mut Work) {
+    if !work.once && settings.parallel == Parallel::NotAsked {
+        say("running one task at a time; to run as many as memory allows, add -j auto");
+    }
+    if settings.strategy == saferun_scheduler::Strategy::Unlimited {
+        say("--strategy unlimited ignores memory: tasks may be killed by the kernel");
+    }
+    if work.typed {
+        say("reading items from the terminal, one a line; end with Ctrl-D");
+    }
+    if let Some(text) = work.unread.as_mut().and_then(|unread| unread.line()) {
+        say(text);
+    }
+}
+
+/// Runs the tasks on a runtime of one thread.
+fn execute(
+    settings: &RunSettings,
+    work: Work,
+    shown: Shown,
+    guard: Option<GuardProgram>,
+) -> Result<RunReport, CliError> {
+    let failed = |what| move |cause| CliError::Run(RunError::System { what, cause });
+    let mut observers = Observers::default();
+    if let Some(JsonTarget::File(path)) = &settings.json {
+        observers.add(Json::to_file(JsonFile::create(path).map_err(|error| {
+            CliError::usage(
+                format!("{} can't be written: {error}", path.display()),
+                "give --json=FILE a file that can be written, or --json alone for standard error",
+            )
+        })?));
+    }
+    let mut terminal = None;
+    match shown {
+        Shown::Bar => {
+            let opened = Terminal::open().map_err(failed("the terminal can't be opened"))?;
+            observers.add(Plain::beside_a_bar());
+            observers.add(Bar::new(opened.text()));
+            terminal = Some(opened);
+        }
+        Shown::Plain => observers.add(Plain::new()),
+        Shown::Verbose => observers.add(Verbose::default()),
+        Shown::Json => observers.add(Json::to_stderr()),
+        Shown::Nothing => {}
+    }
+    if shown != Shown::Json {
+        observers.add(Summary::new(work.once, shown != Shown::Nothing));
+    }
+    let sinks = sinks(terminal.as_ref()).map_err(failed("the output can't be opened"))?;
+    let options = RunOptions {
+        strategy: settings.strategy,
+        preempt: settings.preempt,
+        concurrency: settings.concurrency,
+        memory: settings.memory.map(|sourced| sourced.value),
+        reserve: settings.reserve.map(|sourced| sourced.value),
+        assumed_bytes: settings.task_memory.map(|sourced| sourced.value),
+        halt: settings.halt,
+        grace: settings.grace,
+        output: settings.output,
+        sinks,
+        containment: settings.containment,
+        guard,
+        handle_signals: true,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(failed("the runtime can't be started"))?;
+    let result = runtime.block_on(saferun_executor::run(work.source, options, &mut observers));
+    // Threads that still read input or write output are not waited for: the reader at the other
+    // end may never come.
+    runtime.shutdown_background();
+    drop(observers);
+    drop(terminal);
+    result.map_err(CliError::Run)
+}
+
+fn sinks(terminal: Option<&Terminal>) -> std::io::Result<Sinks> {
+    let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+    Ok(match terminal {
+        Some(terminal) => Sinks {
+            stdout: terminal.writer(stdout)?,
+            stderr: terminal.writer(stderr)?,
+        },
+        None => Sinks {
+            stdout: plain_writer(stdout.as_fd().try_clone_to_owned()?)?,
+            stderr: plain_writer(stderr.as_fd().try_clone_to_owned()?)?,
+        },
+    })
+}
+
+/// A line outside of the run's own time.
+fn say(text: &str) {
+    // Nobody to tell when standard error is gone.
+    let _ = writeln!(std::io::stderr(), "saferun: {text}");
+}
