@@ -9,7 +9,10 @@ use crate::expectation::Known;
 use crate::hold::Hold;
 use crate::profile::{Profile, Shape};
 use crate::queue::Waiting;
-use crate::tuning::{CORES_FACTOR, FOREIGN_SECONDS, PASSED_OVER, PASSED_OVER_PER_ACTIVE, WINDOW};
+use crate::tuning::{
+    CONTENDER, CORES_FACTOR, FOREIGN_SECONDS, PASSED_OVER, PASSED_OVER_PER_ACTIVE, SATURATED,
+    WINDOW,
+};
 use crate::{Scheduler, Strategy};
 
 /// The state of admission between events, and buffers that are reused.
