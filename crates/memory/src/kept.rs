@@ -137,3 +137,29 @@ pub(crate) fn keyed<const N: usize>(text: &str, keys: [&str; N]) -> Result<[Opti
     }
     Ok(values)
 }
+
+/// The same for lines of `Key:   1234 kB`, in bytes.
+pub(crate) fn keyed_kib<const N: usize>(
+    text: &str,
+    keys: [&str; N],
+) -> Result<[Option<u64>; N], Flaw> {
+    let mut values = [None; N];
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once(':') else {
+            continue;
+        };
+        if let Some(place) = keys.iter().position(|wanted| *wanted == key) {
+            let bytes = kibibytes(value)
+                .ok_or_else(|| Flaw::garbage("a line such as MemFree: 1234 kB", line))?;
+            values[place] = Some(bytes);
+        }
+    }
+    Ok(values)
+}
+
+/// `   1234 kB` in bytes; sums of a few of them never overflow.
+fn kibibytes(value: &str) -> Option<u64> {
+    let number = value.trim_ascii().strip_suffix("kB")?.trim_ascii_end();
+    let bytes = decimal(number.as_bytes())?.checked_mul(1024)?;
+    (bytes <= u64::MAX / 8).then_some(bytes)
+}

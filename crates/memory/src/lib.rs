@@ -26,22 +26,48 @@
 
 mod bytes;
 mod error;
+mod holders;
+mod machine;
+mod roots;
+mod sampler;
+
 #[cfg(target_os = "linux")]
 mod group;
 #[cfg(target_os = "linux")]
 mod kept;
-mod machine;
+#[cfg(target_os = "linux")]
+mod kills;
 #[cfg(target_os = "linux")]
 mod mounts;
 #[cfg(target_os = "linux")]
 mod own_groups;
-mod roots;
+#[cfg(target_os = "linux")]
+mod pressure;
+#[cfg(target_os = "linux")]
+mod process;
+#[cfg(target_os = "linux")]
+mod session;
+#[cfg(target_os = "linux")]
+mod tree;
 
 pub use bytes::{Amount, Limit, SizeError, parse_size, show};
 pub use error::ReadError;
+pub use holders::{Holder, sanitised, top_holders};
+pub use machine::{Binding, GroupReading, LimitKind, Machine, MachineReading};
+pub use roots::Roots;
+pub use sampler::{Pace, WORST_FILL_PER_THREAD, next_delay, worst_fill};
+
 #[cfg(target_os = "linux")]
 pub use group::{GroupV1, GroupV2, MemoryEvents, OomState};
-pub use machine::{Binding, GroupReading, LimitKind, Machine, MachineReading};
+#[cfg(target_os = "linux")]
+pub use kills::{kernel_kills, kernel_kills_in};
 #[cfg(target_os = "linux")]
 pub use own_groups::{GroupPath, OwnGroups};
-pub use roots::Roots;
+#[cfg(target_os = "linux")]
+pub use pressure::{Pressure, PressureReader, Stall};
+#[cfg(target_os = "linux")]
+pub use process::ProcessId;
+#[cfg(target_os = "linux")]
+pub use session::{SessionUse, session_use, session_use_bytes};
+#[cfg(target_os = "linux")]
+pub use tree::{ProcessTable, TreePss, TreeUse};

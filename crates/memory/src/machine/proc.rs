@@ -1,7 +1,7 @@
 //! The machine's memory from `/proc/meminfo`, and the limits of our groups.
 
 use crate::error::{Flaw, ReadError};
-use crate::kept::{Kept, decimal};
+use crate::kept::{Kept, keyed_kib};
 use crate::own_groups::OwnGroups;
 use crate::roots::Roots;
 
@@ -49,18 +49,6 @@ fn parse(text: &str) -> Result<MachineReading, Flaw> {
         "SwapTotal",
         "SwapFree",
     ];
-    let mut values = [None; KEYS.len()];
-    for line in text.lines() {
-        let Some((key, value)) = line.split_once(':') else {
-            continue;
-        };
-        if let Some(place) = KEYS.iter().position(|wanted| *wanted == key) {
-            values[place] = Some(
-                kibibytes(value)
-                    .ok_or_else(|| Flaw::garbage("a line such as MemFree: 1234 kB", line))?,
-            );
-        }
-    }
     let [
         total,
         free,
@@ -70,7 +58,7 @@ fn parse(text: &str) -> Result<MachineReading, Flaw> {
         shared,
         swap_total,
         swap_free,
-    ] = values;
+    ] = keyed_kib(text, KEYS)?;
     let total = total.ok_or(Flaw::Missing("MemTotal"))?;
     let free = free.ok_or(Flaw::Missing("MemFree"))?;
     let cached = cached.ok_or(Flaw::Missing("Cached"))?;
@@ -90,13 +78,6 @@ fn parse(text: &str) -> Result<MachineReading, Flaw> {
         shared_bytes: shared,
         groups: Vec::new(),
     })
-}
-
-/// `   1234 kB` in bytes; sums of a few of them never overflow.
-fn kibibytes(value: &str) -> Option<u64> {
-    let number = value.trim_ascii().strip_suffix("kB")?.trim_ascii_end();
-    let bytes = decimal(number.as_bytes())?.checked_mul(1024)?;
-    (bytes <= u64::MAX / 8).then_some(bytes)
 }
 
 #[cfg(test)]

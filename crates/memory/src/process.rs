@@ -1,0 +1,232 @@
+//! The files of one process.
+
+use std::path::Path;
+
+use crate::error::{Flaw, ReadError, is_gone};
+use crate::kept::{decimal, keyed_kib, slurp_if_there};
+use crate::roots::Roots;
+
+/// A process that is not mistaken for a later one with the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When it was started, in the kernel's ticks since the system's start.
+    pub start_ticks: u64,
+}
+
+impl ProcessId {
+    /// The process that has this number now; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it is there and can't be read.
+    pub fn read(roots: &Roots, pid: u32) -> Result<Option<Self>, ReadError> {
+        let stat = Stat::read(&roots.proc, pid)?;
+        Ok(stat.map(|stat| Self {
+            pid,
+            start_ticks: stat.start_ticks,
+        }))
+    }
+}
+
+/// What `/proc/PID/stat` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) parent: u32,
+    pub(crate) session: u32,
+    pub(crate) start_ticks: u64,
+    /// CPU time of its own and of its children that have ended and were waited for.
+    pub(crate) cpu_ticks: u64,
+}
+
+impl Stat {
+    /// `None` when there is no such process (any more).
+    pub(crate) fn read(proc: &Path, pid: u32) -> Result<Option<Self>, ReadError> {
+        let path = proc.join(format!("{pid}/stat"));
+        let Some(text) = slurp_if_there(&path)? else {
+            return Ok(None);
+        };
+        Self::parse(&text).map(Some).map_err(|flaw| flaw.at(&path))
+    }
+
+    fn parse(text: &[u8]) -> Result<Self, Flaw> {
+        let flaw = || Flaw::garbage("the fields of a process", text);
+        // The name stands in parentheses and may itself hold blanks, parentheses and bytes that
+        // are no text; what follows the last one is numbers.
+        let close = text.iter().rposition(|&b| b == b')').ok_or_else(flaw)?;
+        let mut fields = text[close + 1..]
+            .split(u8::is_ascii_whitespace)
+            .filter(|field| !field.is_empty());
+        // Numbered as in proc(5), where the state, the first after the name, is 3.
+        let mut at = 3;
+        let mut field = |number: usize| {
+            let skip = number - at;
+            at = number + 1;
+            fields.nth(skip).and_then(decimal).ok_or_else(flaw)
+        };
+        let narrow = |number: u64| u32::try_from(number).map_err(|_| flaw());
+        let parent = narrow(field(4)?)?;
+        let session = narrow(field(6)?)?;
+        let mut cpu_ticks = 0u64;
+        for number in 14..=17 {
+            cpu_ticks = cpu_ticks.saturating_add(field(number)?);
+        }
+        Ok(Self {
+            parent,
+            session,
+            cpu_ticks,
+            start_ticks: field(22)?,
+        })
+    }
+}
+
+/// What `/proc/PID/statm` says, in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Statm {
+    pub(crate) resident: u64,
+    /// The part of it that belongs to files or is shared memory.
+    pub(crate) shared: u64,
+}
+
+impl Statm {
+    pub(crate) fn parse(text: &str) -> Result<Self, Flaw> {
+        let mut fields = text
+            .split_ascii_whitespace()
+            .map(|field| decimal(field.as_bytes()));
+        match (fields.next(), fields.next(), fields.next()) {
+            (Some(Some(_)), Some(Some(resident)), Some(Some(shared))) => {
+                Ok(Self { resident, shared })
+            }
+            _ => Err(Flaw::garbage("counts of pages", text)),
+        }
+    }
+
+    /// The pages that belong to this process alone or to its copies by fork.
+    pub(crate) fn anonymous(self) -> u64 {
+        self.resident.saturating_sub(self.shared)
+    }
+
+    pub(crate) fn read(proc: &Path, pid: u32) -> Result<Option<Self>, ReadError> {
+        read_if_there(&proc.join(format!("{pid}/statm")), Self::parse)
+    }
+}
+
+/// Resident shared memory; `None` when the process is gone. Kernels before 4.5 don't tell it
+/// apart from files, and a process that is ending no longer has the line: 0 then.
+pub(crate) fn shared_memory_bytes(proc: &Path, pid: u32) -> Result<Option<u64>, ReadError> {
+    read_if_there(&proc.join(format!("{pid}/status")), |text| {
+        Ok(keyed_kib(text, ["RssShmem"])?[0].unwrap_or(0))
+    })
+}
+
+/// Memory held, where each page counts by its share: a page that three processes have mapped
+/// counts a third. `None` when the process is gone, is ending, or the kernel (before 4.14) has no
+/// such file.
+///
+/// The kernel walks all of the process's pages for it: 0.1 to 1 ms and more.
+pub(crate) fn proportional_bytes(proc: &Path, pid: u32) -> Result<Option<u64>, ReadError> {
+    read_if_there(&proc.join(format!("{pid}/smaps_rollup")), |text| {
+        let [pss] = keyed_kib(text, ["Pss"])?;
+        pss.ok_or(Flaw::Missing("Pss"))
+    })
+}
+
+/// Whether the environment that the process was started with holds all of these entries, each
+/// as `NAME=value`. `None` when it is gone or not ours to look at.
+pub(crate) fn has_marks(
+    proc: &Path,
+    pid: u32,
+    marks: &[Vec<u8>],
+) -> Result<Option<bool>, ReadError> {
+    let path = proc.join(format!("{pid}/environ"));
+    let environment = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(cause) if is_gone(&cause) || cause.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Ok(None);
+        }
+        Err(cause) => return Err(ReadError::Io { path, cause }),
+    };
+    let has = |mark: &Vec<u8>| environment.split(|&b| b == 0).any(|entry| entry == mark);
+    Ok(Some(!marks.is_empty() && marks.iter().all(has)))
+}
+
+fn read_if_there<R>(
+    path: &Path,
+    parse: impl FnOnce(&str) -> Result<R, Flaw>,
+) -> Result<Option<R>, ReadError> {
+    let Some(bytes) = slurp_if_there(path)? else {
+        return Ok(None);
+    };
+    // A name in it may be no text; the fields that are wanted always are.
+    parse(&String::from_utf8_lossy(&bytes))
+        .map(Some)
+        .map_err(|flaw| flaw.at(path))
+}
+
+/// The processes that `/proc` lists now.
+pub(crate) fn all_pids(proc: &Path) -> Result<Vec<u32>, ReadError> {
+    let io = |cause| ReadError::Io {
+        path: proc.to_path_buf(),
+        cause,
+    };
+    let mut pids = Vec::new();
+    for entry in std::fs::read_dir(proc).map_err(io)? {
+        let name = entry.map_err(io)?.file_name();
+        if let Some(pid) = decimal(name.as_encoded_bytes()).and_then(|pid| u32::try_from(pid).ok())
+        {
+            pids.push(pid);
+        }
+    }
+    Ok(pids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LINE: &[u8] =
+        b"4242 (a ) b\xff(\n) S 17 4242 99 3658 0 -1 4194304 99 0 0 0 5 6 7 8 20 0 \
+        1 0 184573 3133440 413 18446744073709551615 1 1 1 0 0\n";
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let stat = Stat::parse(LINE).expect("fine");
+        assert_eq!(
+            stat,
+            Stat {
+                parent: 17,
+                session: 99,
+                start_ticks: 184_573,
+                cpu_ticks: 26
+            }
+        );
+    }
+
+    #[test]
+    fn garbage_is_said() {
+        for text in [
+            &b""[..],
+            b"1 (x",
+            b"1 (x)",
+            b"1 (x) S 1 2",
+            b"1 (x) S -1 2 3",
+        ] {
+            assert!(Stat::parse(text).is_err());
+        }
+        for text in ["", "1", "1 2", "1 -2 3", "a b c"] {
+            assert!(Statm::parse(text).is_err());
+        }
+        let crossed = Statm::parse("9 3 5 0 0 0 0").expect("fine");
+        assert_eq!(crossed.anonymous(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused_without_a_panic(bytes in any::<Vec<u8>>(), cut in 0..LINE.len()) {
+            let _ = Stat::parse(&bytes);
+            let _ = Stat::parse(&LINE[..cut]);
+            let _ = Statm::parse(&String::from_utf8_lossy(&bytes));
+        }
+    }
+}
