@@ -1,6 +1,7 @@
-//! The project's own chores: `cargo xtask tidy`, `bench`, `work`.
+//! The project's own chores: `cargo xtask tidy`, `bench`, `simulate`, `work`.
 
 mod bench;
+mod simulate;
 mod tidy;
 mod workspace;
 
@@ -23,6 +24,8 @@ enum Chore {
     Tidy,
     /// Measure the real program against other ways to run the same commands
     Bench(bench::Arguments),
+    /// Drive the scheduler in virtual time through hundreds of runs
+    Simulate(simulate::Arguments),
     /// Be a memory-hungry workload (`cargo xtask work --help` lists them)
     #[command(disable_help_flag = true)]
     Work {
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().chore {
         Chore::Tidy => tidy::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Simulate(arguments) => simulate::run(&arguments),
         Chore::Work { arguments } => return saferun_testbed::workload::main(arguments),
     };
     outcome.unwrap_or_else(|error| {

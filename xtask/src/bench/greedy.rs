@@ -52,7 +52,10 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
         command
             .args(["run", "-j", "auto", "--json"])
             .current_dir(programs.scratch());
-        let outcome = Trial::new(command).input(&input)?.errors(&events)?.run()?;
+        let outcome = Trial::new("saferun", command)
+            .input(&input)?
+            .errors(&events)?
+            .run()?;
         tally.add(&outcome);
         tally.add_peak(cage.peak()?);
         tally.add_ends(NEIGHBOURS, lines_in(&done));

@@ -123,14 +123,20 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
     for round in 0..options.seeds {
         let mix = Mix::hogs(options.first_seed + round);
         let lines = Lines::write(&mix, programs)?;
+        let turn = Round {
+            mix: &mix,
+            lines: &lines,
+            limit: options.limit,
+            programs,
+        };
         for (grade, tally) in &mut ours {
             let build = |cage: &Cage| saferun(cage, programs, *grade, options.user);
-            once(&build, &mix, &lines, options.limit, programs, tally)?;
+            turn.run(&own_name(*grade), build, tally)?;
         }
         if options.peers && round < options.peer_seeds {
             for (peer, tally) in &mut theirs {
                 let build = |cage: &Cage| peer.command(cage, programs.scratch());
-                once(&build, &mix, &lines, options.limit, programs, tally)?;
+                turn.run(peer.name, build, tally)?;
             }
         }
         let bound = mix.bound(options.limit);
@@ -145,7 +151,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
         ));
     }
     for (grade, tally) in &ours {
-        let name = format!("saferun --preempt {}", grade.name());
+        let name = own_name(*grade);
         state_bounds(&mut report, &name, tally, grade.at_most(options.user));
         report.rows.push(tally.row(name));
     }
@@ -158,6 +164,10 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
         report.notes.extend(missing);
     }
     Ok(report)
+}
+
+fn own_name(grade: Preempt) -> String {
+    format!("saferun --preempt {}", grade.name())
 }
 
 fn state_bounds(report: &mut Report, name: &str, tally: &Tally, at_most: f64) {
@@ -173,29 +183,37 @@ fn state_bounds(report: &mut Report, name: &str, tally: &Tally, at_most: f64) {
     state("processes and groups left", tally.left as f64, 0.0);
 }
 
-/// One run of one contender, in a cage of its own.
-fn once(
-    build: &dyn Fn(&Cage) -> Command,
-    mix: &Mix,
-    lines: &Lines,
+/// One mix, offered to every contender in turn.
+struct Round<'a> {
+    mix: &'a Mix,
+    lines: &'a Lines,
     limit: u64,
-    programs: &Programs,
-    tally: &mut Tally,
-) -> Result<(), Failure> {
-    let cage = Cage::new("bench", limit)?;
-    let events = programs.scratch().join("events");
-    lines.forget_ends()?;
-    let outcome = Trial::new(build(&cage))
-        .input(&lines.input)?
-        .errors(&events)?
-        .run()?;
-    tally.add(&outcome);
-    tally.add_peak(cage.peak()?);
-    tally.add_ends(mix.tasks.len() as u64, lines.ends());
-    tally.add_restarts(&events);
-    let bound = mix.bound(limit).seconds();
-    tally.ratios.push(outcome.wall.as_secs_f64() / bound);
-    Ok(())
+    programs: &'a Programs,
+}
+
+impl Round<'_> {
+    /// One run of one contender, in a cage of its own.
+    fn run(
+        &self,
+        name: &str,
+        build: impl Fn(&Cage) -> Command,
+        tally: &mut Tally,
+    ) -> Result<(), Failure> {
+        let cage = Cage::new("bench", self.limit)?;
+        let events = self.programs.scratch().join("events");
+        self.lines.forget_ends()?;
+        let outcome = Trial::new(name, build(&cage))
+            .input(&self.lines.input)?
+            .errors(&events)?
+            .run()?;
+        tally.add(&outcome);
+        tally.add_peak(cage.peak()?);
+        tally.add_ends(self.mix.tasks.len() as u64, self.lines.ends());
+        tally.add_restarts(&events);
+        let bound = self.mix.bound(self.limit).seconds();
+        tally.ratios.push(outcome.wall.as_secs_f64() / bound);
+        Ok(())
+    }
 }
 
 fn saferun(cage: &Cage, programs: &Programs, preempt: Preempt, user: bool) -> Command {

@@ -39,7 +39,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
         .current_dir(programs.scratch());
     let mut watched = Watched::new(programs.saferun());
     let items = options.items;
-    let outcome = Trial::new(command)
+    let outcome = Trial::new("saferun", command)
         .piped_input()
         .every(INTERVAL)
         .within(Duration::from_secs(3600))

@@ -13,6 +13,7 @@ mod trial;
 mod writers;
 mod xz;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -28,6 +29,9 @@ pub(crate) struct Arguments {
     /// Print the figures as JSON instead of a table
     #[arg(long, global = true)]
     json: bool,
+    /// Measure `saferun` and `workload` of this directory in place of building them
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    programs: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,7 +55,7 @@ enum Scenario {
 /// Builds the program, runs one scenario and prints what it showed. Exit code 1 says that a bound
 /// that the scenario states was missed.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let programs = Programs::build()?;
+    let programs = Programs::take(arguments.programs.as_deref())?;
     let report = match &arguments.scenario {
         Scenario::Hog(options) => hog::run(options, &programs)?,
         Scenario::Writers(options) => writers::run(options, &programs)?,

@@ -97,7 +97,10 @@ fn once(
     let mut command = Command::new(program);
     command.args(arguments).current_dir(programs.scratch());
     let output = programs.scratch().join("output");
-    let outcome = Trial::new(command).input(input)?.output(&output)?.run()?;
+    let outcome = Trial::new(program.to_string_lossy(), command)
+        .input(input)?
+        .output(&output)?
+        .run()?;
     tally.add(&outcome);
     Ok(outcome.wall.as_secs_f64())
 }

@@ -20,26 +20,26 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Builds the optimised programs, copies them and warms the machine up.
-    pub(super) fn build() -> Result<Self, Failure> {
-        let status = cargo()
-            .args(["build", "--release", "--quiet", "--package", "saferun-cli"])
-            .args(["--bins", "--example", "workload"])
-            .current_dir(root())
-            .status()?;
-        if !status.success() {
-            return Err("the program could not be built".into());
-        }
+    /// Takes the programs from a directory, else builds them optimised; copies them and warms the
+    /// machine up.
+    pub(super) fn take(from: Option<&Path>) -> Result<Self, Failure> {
         let target = Metadata::read()?.target_directory;
-        let release = target.join("release");
+        let (saferun, workload) = match from {
+            Some(given) => (given.join("saferun"), given.join("workload")),
+            None => {
+                build()?;
+                let release = target.join("release");
+                (release.join("saferun"), release.join("examples/workload"))
+            }
+        };
         let directory = tempfile::Builder::new()
             .prefix("saferun-bench-")
             .tempdir()?;
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
         let programs = Self { directory, target };
         for (from, to) in [
-            (release.join("saferun"), programs.saferun()),
-            (release.join("examples/workload"), programs.workload()),
+            (saferun, programs.saferun()),
+            (workload, programs.workload()),
         ] {
             fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
             fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
@@ -77,6 +77,19 @@ impl Programs {
             .stdin(Stdio::null())
             .status()?;
         Ok(())
+    }
+}
+
+fn build() -> Result<(), Failure> {
+    let status = cargo()
+        .args(["build", "--release", "--quiet", "--package", "saferun-cli"])
+        .args(["--bins", "--example", "workload"])
+        .current_dir(root())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("the program could not be built".into())
     }
 }
 

@@ -135,6 +135,7 @@ impl Value {
 
 fn short(value: f64) -> String {
     match value.abs() {
+        whole if whole.fract() == 0.0 => format!("{value:.0}"),
         large if large >= 100.0 => format!("{value:.0}"),
         middle if middle >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),

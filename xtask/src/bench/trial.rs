@@ -35,6 +35,7 @@ pub(super) struct Outcome {
 
 /// A command with where its input comes from, run once.
 pub(super) struct Trial {
+    name: String,
     command: Command,
     marker: Marker,
     patience: Duration,
@@ -43,7 +44,7 @@ pub(super) struct Trial {
 
 impl Trial {
     /// Output is thrown away and input is empty unless said otherwise.
-    pub(super) fn new(mut command: Command) -> Self {
+    pub(super) fn new(name: impl Into<String>, mut command: Command) -> Self {
         let marker = Marker::unique();
         marker.mark(&mut command);
         command
@@ -51,6 +52,7 @@ impl Trial {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         Self {
+            name: name.into(),
             command,
             marker,
             patience: Duration::from_secs(900),
@@ -118,6 +120,8 @@ impl Trial {
         }
         let status = child.wait()?;
         let wall = start.elapsed();
+        // Long scenarios show that they live.
+        eprintln!("{:.1} s: {}", wall.as_secs_f64(), self.name);
         let left = self.marker.wait_gone(LEFTOVER_PATIENCE);
         for survivor in left.iter().take(5) {
             eprintln!("left behind: {} {}", survivor.pid, survivor.command);

@@ -117,7 +117,8 @@ fn once(
     tally: &mut Tally,
 ) -> Result<f64, Failure> {
     let events = programs.scratch().join("events");
-    let outcome = Trial::new(build(cage, programs))
+    let name = input.file_name().unwrap_or_default();
+    let outcome = Trial::new(name.to_string_lossy(), build(cage, programs))
         .input(input)?
         .errors(&events)?
         .run()?;

@@ -51,8 +51,8 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
     let (mut turn, mut beside) = (Tally::default(), Tally::default());
     let mut ratios = Vec::new();
     for _ in 0..options.rounds {
-        let sequential = once(xargs, options, &list, programs, &mut turn)?;
-        let parallel = once(saferun, options, &list, programs, &mut beside)?;
+        let sequential = once("xargs -P1", xargs, options, &list, programs, &mut turn)?;
+        let parallel = once("saferun", saferun, options, &list, programs, &mut beside)?;
         ratios.push(parallel / sequential);
     }
     report.ratios = vec![
@@ -66,6 +66,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
 }
 
 fn once(
+    name: &str,
     build: fn(&Cage) -> Command,
     options: &Options,
     list: &Path,
@@ -78,7 +79,10 @@ fn once(
     command
         .env("SAFERUN", programs.saferun())
         .current_dir(programs.scratch());
-    let outcome = Trial::new(command).input(list)?.errors(&events)?.run()?;
+    let outcome = Trial::new(name, command)
+        .input(list)?
+        .errors(&events)?
+        .run()?;
     tally.add(&outcome);
     tally.add_peak(cage.peak()?);
     tally.add_restarts(&events);
