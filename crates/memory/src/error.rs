@@ -63,6 +63,12 @@ impl ReadError {
             | Self::Portable { .. } => false,
         }
     }
+
+    /// Whether it is somebody else's and not for us to see.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied)
+    }
 }
 
 /// A path that isn't there, a process that has ended under an open descriptor (ESRCH), a group

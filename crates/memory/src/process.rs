@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::error::{Flaw, ReadError, is_gone};
-use crate::kept::{decimal, keyed_kib, slurp_if_there};
+use crate::error::{Flaw, ReadError};
+use crate::kept::{decimal, keyed_kib, slurp, slurp_if_there};
 use crate::roots::Roots;
 
 /// A process that is not mistaken for a later one with the same number.
@@ -139,12 +139,10 @@ pub(crate) fn has_marks(
     marks: &[Vec<u8>],
 ) -> Result<Option<bool>, ReadError> {
     let path = proc.join(format!("{pid}/environ"));
-    let environment = match std::fs::read(&path) {
+    let environment = match slurp(&path) {
         Ok(bytes) => bytes,
-        Err(cause) if is_gone(&cause) || cause.kind() == std::io::ErrorKind::PermissionDenied => {
-            return Ok(None);
-        }
-        Err(cause) => return Err(ReadError::Io { path, cause }),
+        Err(error) if error.is_gone() || error.is_refused() => return Ok(None),
+        Err(error) => return Err(error),
     };
     let has = |mark: &Vec<u8>| environment.split(|&b| b == 0).any(|entry| entry == mark);
     Ok(Some(!marks.is_empty() && marks.iter().all(has)))

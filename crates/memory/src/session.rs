@@ -40,11 +40,7 @@ pub fn session_use(roots: &Roots) -> Result<SessionUse, ReadError> {
         let share = match proportional.then(|| proportional_bytes(&roots.proc, pid)) {
             Some(Ok(share)) => share,
             // Another user's process: resident memory is for everybody to see.
-            Some(Err(ReadError::Io { cause, .. }))
-                if cause.kind() == std::io::ErrorKind::PermissionDenied =>
-            {
-                None
-            }
+            Some(Err(error)) if error.is_refused() => None,
             Some(Err(error)) => return Err(error),
             None => None,
         };

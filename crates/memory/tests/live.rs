@@ -254,6 +254,6 @@ fn a_real_group_of_cgroup_v1() {
 }
 
 fn on_tmpfs(path: &Path) -> bool {
-    const TMPFS: i64 = 0x0102_1994;
-    rustix::fs::statfs(path).is_ok_and(|fs| fs.f_type as i64 == TMPFS)
+    const TMPFS: i128 = 0x0102_1994;
+    rustix::fs::statfs(path).is_ok_and(|fs| i128::from(fs.f_type) == TMPFS)
 }

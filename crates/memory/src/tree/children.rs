@@ -1,9 +1,10 @@
 //! Whose child is whose.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Flaw, ReadError, is_gone};
+use crate::error::{Flaw, ReadError};
 use crate::kept::{decimal, slurp_if_there};
 use crate::process::{Stat, all_pids};
 
@@ -57,43 +58,34 @@ impl Children {
     /// A child belongs to the thread that made it.
     fn list(&self, parent: u32) -> Result<Vec<u32>, ReadError> {
         let threads = self.proc.join(format!("{parent}/task"));
-        let entries = match std::fs::read_dir(&threads) {
-            Ok(entries) => entries,
-            Err(cause) if is_gone(&cause) => return Ok(Vec::new()),
-            Err(cause) => {
-                return Err(ReadError::Io {
-                    path: threads,
-                    cause,
-                });
-            }
-        };
         let mut children = Vec::new();
-        for entry in entries {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(cause) if is_gone(&cause) => break,
-                Err(cause) => {
-                    return Err(ReadError::Io {
-                        path: threads,
-                        cause,
-                    });
-                }
-            };
-            let path = entry.path().join("children");
-            let Some(text) = slurp_if_there(&path)? else {
-                continue;
-            };
-            for word in text
-                .split(u8::is_ascii_whitespace)
-                .filter(|w| !w.is_empty())
-            {
-                let pid = decimal(word)
-                    .and_then(|pid| u32::try_from(pid).ok())
-                    .ok_or_else(|| Flaw::garbage("numbers of processes", &text).at(&path))?;
-                children.push(pid);
-            }
+        match self.list_threads(&threads, parent, &mut children) {
+            Ok(()) => Ok(children),
+            // Its children have other parents now and will be found by those.
+            Err(error) if error.is_gone() => Ok(children),
+            Err(error) => Err(error),
         }
-        Ok(children)
+    }
+
+    fn list_threads(
+        &self,
+        threads: &Path,
+        parent: u32,
+        children: &mut Vec<u32>,
+    ) -> Result<(), ReadError> {
+        let io = |cause| ReadError::Io {
+            path: threads.to_path_buf(),
+            cause,
+        };
+        // The directory links to itself, to its parent and to each thread. Most processes have
+        // one thread, whose number is the process's: that saves listing.
+        if std::fs::metadata(threads).map_err(io)?.nlink() == 3 {
+            return list_thread(&threads.join(parent.to_string()), children);
+        }
+        for entry in std::fs::read_dir(threads).map_err(io)? {
+            list_thread(&entry.map_err(io)?.path(), children)?;
+        }
+        Ok(())
     }
 
     fn scan(&self) -> Result<BTreeMap<u32, Vec<u32>>, ReadError> {
@@ -105,4 +97,21 @@ impl Children {
         }
         Ok(all)
     }
+}
+
+fn list_thread(thread: &Path, children: &mut Vec<u32>) -> Result<(), ReadError> {
+    let path = thread.join("children");
+    let Some(text) = slurp_if_there(&path)? else {
+        return Ok(());
+    };
+    for word in text
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+    {
+        let pid = decimal(word)
+            .and_then(|pid| u32::try_from(pid).ok())
+            .ok_or_else(|| Flaw::garbage("numbers of processes", &text).at(&path))?;
+        children.push(pid);
+    }
+    Ok(())
 }

@@ -104,7 +104,7 @@ impl Member {
 
     fn statm(&self, proc: &Path) -> Result<Option<Statm>, ReadError> {
         match &self.statm {
-            Some(file) => match file.read(Statm::parse) {
+            Some(file) => match file.read_near::<128, _>(Statm::parse) {
                 Ok(statm) => Ok(Some(statm)),
                 Err(error) if error.is_gone() => Ok(None),
                 Err(error) => Err(error),

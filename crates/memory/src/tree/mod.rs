@@ -261,11 +261,7 @@ impl ProcessTable {
                 continue;
             };
             let share = match proportional_bytes(&self.roots.proc, pid) {
-                Err(ReadError::Io { cause, .. })
-                    if cause.kind() == std::io::ErrorKind::PermissionDenied =>
-                {
-                    None
-                }
+                Err(error) if error.is_refused() => None,
                 other => other?,
             };
             let bytes = share.unwrap_or_else(|| {
