@@ -5,11 +5,15 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::kills::field;
 use crate::survivors::kill;
+
+/// The environment variable that makes a missing cage a test's failure.
+pub const REQUIRED: &str = "SAFERUN_REQUIRE_CAGE";
 
 /// Why there is no cage. Shown as `skipped: …`, which is what a test prints when it returns early.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +45,10 @@ impl Cage {
     /// [`CageError`] when the machine has no such groups or we may not make them.
     pub fn new(name: &str, limit_bytes: u64) -> Result<Self, CageError> {
         let own = own_group()?;
-        let path = own.join(format!("saferun-cage-{name}-{}", std::process::id()));
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let own_id = std::process::id();
+        let path = own.join(format!("saferun-cage-{name}-{own_id}-{count}"));
         let refused = |path: &Path| {
             let path = path.to_owned();
             move |cause| CageError::Refused { path, cause }
@@ -65,6 +72,23 @@ impl Cage {
             limit_bytes.to_string(),
         );
         Ok(cage)
+    }
+
+    /// A cage for a test: where there can be none, the reason is printed and the test returns.
+    ///
+    /// # Panics
+    /// When there can be none and [`REQUIRED`] is set, so that one place skips nothing unseen.
+    #[must_use]
+    pub fn for_test(name: &str, limit_bytes: u64) -> Option<Self> {
+        match Self::new(name, limit_bytes) {
+            Ok(cage) => Some(cage),
+            Err(reason) => {
+                let required = std::env::var_os(REQUIRED).is_some();
+                assert!(!required, "{REQUIRED} is set, yet {reason}");
+                eprintln!("{reason}");
+                None
+            }
+        }
     }
 
     /// The directory of the group.
@@ -274,13 +298,28 @@ mod tests {
     }
 
     #[test]
+    fn a_hog_that_outgrows_its_cage_is_killed_and_counted() {
+        let Some(cage) = Cage::for_test("unit", 16 * MIB) else {
+            return;
+        };
+        let before = crate::kills::kernel_kills().expect("a count");
+        // `tail` keeps the one endless line that it reads.
+        let status = cage
+            .command("sh")
+            .args(["-c", "tail /dev/zero"])
+            .stderr(std::process::Stdio::null())
+            .status()
+            .expect("sh runs");
+        assert!(!status.success());
+        assert!(cage.local_kills().expect("a count") >= 1);
+        assert!(crate::kills::kernel_kills().expect("a count") > before);
+        assert!(cage.peak().expect("a peak") <= 16 * MIB);
+    }
+
+    #[test]
     fn a_cage_holds_its_command_and_goes_with_what_is_in_it() {
-        let cage = match Cage::new("unit", 64 * MIB) {
-            Ok(cage) => cage,
-            Err(reason) => {
-                eprintln!("{reason}");
-                return;
-            }
+        let Some(cage) = Cage::for_test("unit", 64 * MIB) else {
+            return;
         };
         let path = cage.path().to_owned();
         fs::create_dir(path.join("saferun-below")).expect("a group below");

@@ -244,14 +244,14 @@ mod tests {
         let mut report = Report::new("test");
         report.rows = vec![
             Row::new("one")
-                .spread("wall s", vec![1.0, 2.0])
+                .spread("wall s", vec![1.25, 2.25])
                 .count("kills", 0),
             Row::new("another").spread("wall s", vec![100.0]),
         ];
         let table = report.table();
         let ends = |line: &str, end: &str| assert!(line.ends_with(end), "{table:?}");
         ends(&table[0], "           wall s  kills");
-        ends(&table[2], "  1.50 (1.00..2.00)      0");
+        ends(&table[2], "  1.75 (1.25..2.25)      0");
         ends(&table[3], "                100      -");
         let width = table[1].chars().count();
         assert!(table.iter().all(|line| line.chars().count() == width));
