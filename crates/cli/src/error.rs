@@ -33,6 +33,11 @@ impl CliError {
         }
     }
 
+    /// Something that the system refused.
+    pub(crate) fn system(what: &'static str, cause: std::io::Error) -> Self {
+        CliError::Run(RunError::System { what, cause })
+    }
+
     /// A failed write to standard output, where a closed pipe is no error worth a word.
     pub fn output(error: &std::io::Error) -> Self {
         match error.kind() {

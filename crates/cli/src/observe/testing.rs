@@ -208,7 +208,7 @@ fn summary_of_little() {
         budget_bytes: 600 * MIB,
         ..RunReport::default()
     };
-    let mut once = |report: &RunReport| {
+    let once = |report: &RunReport| {
         said(
             &mut super::Summary::new(true, true),
             &[RunEvent::RunEnded(report.clone())],
