@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::bytes::Limit;
-use crate::error::{Flaw, ReadError};
+use crate::error::ReadError;
+use crate::flaw::Flaw;
 use crate::kept::{Kept, keyed};
 
 /// Readers of one v1 memory group. All figures cover the groups below it.

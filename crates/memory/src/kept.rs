@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Flaw, ReadError, is_gone};
+use crate::error::{ReadError, is_gone};
+use crate::flaw::Flaw;
 
 /// A kernel file that is kept open. Reading it anew is one `pread` from its start, which saves
 /// the walk along the path: 1 µs in place of 4. Should the process or group behind it go and

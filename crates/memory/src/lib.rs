@@ -32,6 +32,8 @@ mod roots;
 mod sampler;
 
 #[cfg(target_os = "linux")]
+mod flaw;
+#[cfg(target_os = "linux")]
 mod group;
 #[cfg(target_os = "linux")]
 mod kept;

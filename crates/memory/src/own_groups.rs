@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::error::{Flaw, ReadError};
+use crate::error::ReadError;
+use crate::flaw::Flaw;
 use crate::kept::{slurp, slurp_if_there};
 use crate::mounts::{self, CgroupMount};
 use crate::roots::Roots;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::error::{Flaw, ReadError};
+use crate::error::ReadError;
+use crate::flaw::Flaw;
 use crate::kept::Kept;
 use crate::roots::Roots;
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::error::{Flaw, ReadError};
+use crate::error::ReadError;
+use crate::flaw::Flaw;
 use crate::kept::{decimal, keyed_kib, slurp, slurp_if_there};
 use crate::roots::Roots;
 

@@ -1,7 +1,8 @@
 //! The limits of a lineage of v1 memory groups.
 
 use crate::bytes::Limit;
-use crate::error::{Flaw, ReadError};
+use crate::error::ReadError;
+use crate::flaw::Flaw;
 use crate::group::v1_cache;
 use crate::kept::{Kept, keyed};
 use crate::own_groups::GroupPath;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::bytes::Limit;
-use crate::error::{Flaw, ReadError};
+use crate::error::ReadError;
+use crate::flaw::Flaw;
 use crate::group::v2_cache;
 use crate::kept::Kept;
 use crate::own_groups::GroupPath;

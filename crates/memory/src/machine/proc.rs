@@ -1,6 +1,7 @@
 //! The machine's memory from `/proc/meminfo`, and the limits of our groups.
 
-use crate::error::{Flaw, ReadError};
+use crate::error::ReadError;
+use crate::flaw::Flaw;
 use crate::kept::{Kept, keyed_kib};
 use crate::own_groups::OwnGroups;
 use crate::roots::Roots;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Flaw, ReadError};
+use crate::error::ReadError;
+use crate::flaw::Flaw;
 use crate::kept::{decimal, slurp_if_there};
 use crate::process::{Stat, all_pids};
 
