@@ -1,7 +1,9 @@
 //! Runs commands side by side under a memory budget.
 #![deny(missing_docs)]
 
+pub mod guard;
 mod options;
+mod run_id;
 pub mod slot;
 pub mod spawn;
 mod task;
@@ -9,6 +11,7 @@ mod task;
 pub use options::{
     Concurrency, Containment, GuardProgram, OutputMode, OutputOptions, RunOptions, Sinks,
 };
+pub use run_id::RunId;
 pub use slot::Tier;
 pub use task::{CommandSpec, Task, TaskSource};
 

@@ -1,7 +1,15 @@
 //! Starting a process that is born where it belongs.
 
-use std::ffi::CString;
+use std::ffi::{CString, NulError, OsStr};
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+mod clone;
+pub(crate) mod signals;
+
+pub(crate) use clone::adopt;
+use clone::{Plan, Signals, Stack, Step};
 
 /// What is started. Everything is prepared beforehand, so that nothing is allocated between
 /// clone and exec.
@@ -55,4 +63,180 @@ pub enum SpawnError {
     /// at fault, and the same may succeed later.
     #[error("no process could be made: {0}")]
     Process(std::io::Error),
+}
+
+/// The paths at which a program is looked for, in order: itself where it holds a slash, else
+/// below each directory of `path` (an empty one is the current directory), as `execvp` does.
+///
+/// # Errors
+///
+/// There is a NUL byte inside.
+pub fn candidates(program: &OsStr, path: Option<&OsStr>) -> Result<Vec<CString>, NulError> {
+    let name = program.as_bytes();
+    if name.is_empty() || name.contains(&b'/') {
+        return Ok(vec![CString::new(name)?]);
+    }
+    path.map_or(b"/bin:/usr/bin".as_slice(), OsStr::as_bytes)
+        .split(|&b| b == b':')
+        .map(|dir| {
+            let dir = if dir.is_empty() { b".".as_slice() } else { dir };
+            CString::new([dir, b"/", name].concat())
+        })
+        .collect()
+}
+
+/// The groups that a child is born in.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The directory of a unified group.
+    pub(crate) unified_dir: Option<BorrowedFd<'a>>,
+    /// Its `cgroup.procs`, where birth in it isn't supported.
+    pub(crate) unified_procs: Option<BorrowedFd<'a>>,
+    /// `cgroup.procs` of groups of v1.
+    pub(crate) join: &'a [BorrowedFd<'a>],
+}
+
+/// A helper of our own that is started: the guard, or the runner by the guard.
+#[derive(Debug)]
+pub(crate) struct Helper<'a> {
+    pub(crate) candidates: &'a [CString],
+    pub(crate) argv: &'a [CString],
+    pub(crate) envp: &'a [CString],
+    /// They become its descriptors 0, 1, 2 and so on.
+    pub(crate) fds: &'a [BorrowedFd<'a>],
+    /// Whether it has a session of its own and ignores what asks a program to end or stop;
+    /// else it stays in our process group and ignores what we ignore.
+    pub(crate) steadfast: bool,
+}
+
+/// Starts processes; keeps what is needed for it from one to the next.
+pub(crate) struct Spawner {
+    stack: Stack,
+    clone3: bool,
+    oom_score_adj: Vec<u8>,
+}
+
+impl std::fmt::Debug for Spawner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spawner")
+            .field("clone3", &self.clone3)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How much likelier than the runner a task is to be chosen by the kernel's killer.
+const OOM_SCORE_RAISE: i32 = 500;
+
+impl Spawner {
+    pub(crate) fn new() -> Self {
+        let own = std::fs::read_to_string("/proc/self/oom_score_adj")
+            .ok()
+            .and_then(|text| text.trim().parse::<i32>().ok())
+            .unwrap_or(0);
+        Self {
+            stack: Stack::new(),
+            clone3: true,
+            oom_score_adj: (own + OOM_SCORE_RAISE).min(1000).to_string().into_bytes(),
+        }
+    }
+
+    /// Starts a task's command.
+    pub(crate) fn spawn(
+        &mut self,
+        request: &SpawnRequest<'_>,
+        place: Place<'_>,
+    ) -> Result<Child, SpawnError> {
+        let plan = Plan {
+            candidates: request.candidates,
+            argv: request.argv,
+            envp: request.envp,
+            workdir: request.workdir.map(CString::as_c_str),
+            fds: &[request.stdin, request.stdout, request.stderr],
+            unified_dir: place.unified_dir,
+            unified_procs: place.unified_procs,
+            join: place.join,
+            session: true,
+            signals: Signals::Default,
+            oom_score_adj: Some(&self.oom_score_adj),
+        };
+        clone::start(&plan, &mut self.stack, &mut self.clone3)
+            .map(|(pid, pidfd)| Child { pid, pidfd })
+            .map_err(|(step, cause)| {
+                if step == Step::Process || is_passing(&cause) {
+                    return SpawnError::Process(cause);
+                }
+                let text = |s: Option<&CString>| {
+                    s.map(|s| s.to_string_lossy().into_owned())
+                        .unwrap_or_default()
+                };
+                match step {
+                    Step::Workdir => SpawnError::Workdir {
+                        directory: text(request.workdir),
+                        cause,
+                    },
+                    _ => SpawnError::Exec {
+                        program: text(request.argv.first()),
+                        cause,
+                    },
+                }
+            })
+    }
+
+    /// Starts a helper outside all groups.
+    pub(crate) fn spawn_helper(&mut self, helper: &Helper<'_>) -> io::Result<Child> {
+        let plan = Plan {
+            candidates: helper.candidates,
+            argv: helper.argv,
+            envp: helper.envp,
+            workdir: None,
+            fds: helper.fds,
+            unified_dir: None,
+            unified_procs: None,
+            join: &[],
+            session: helper.steadfast,
+            signals: if helper.steadfast {
+                Signals::Steadfast
+            } else {
+                Signals::Inherited
+            },
+            oom_score_adj: None,
+        };
+        clone::start(&plan, &mut self.stack, &mut self.clone3)
+            .map(|(pid, pidfd)| Child { pid, pidfd })
+            .map_err(|(_, cause)| cause)
+    }
+}
+
+/// Whether the same may succeed later: the system was short of something.
+fn is_passing(cause: &io::Error) -> bool {
+    matches!(
+        cause.raw_os_error(),
+        Some(libc::EAGAIN | libc::ENOMEM | libc::ENFILE | libc::EMFILE | libc::ENOBUFS)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(program: &str, path: Option<&str>) -> Vec<String> {
+        candidates(OsStr::new(program), path.map(OsStr::new))
+            .expect("no NUL")
+            .into_iter()
+            .map(|c| c.into_string().expect("text"))
+            .collect()
+    }
+
+    #[test]
+    fn a_name_is_looked_up_and_a_path_is_not() {
+        assert_eq!(paths("ls", Some("/a::b")), ["/a/ls", "./ls", "b/ls"]);
+        assert_eq!(paths("./ls", Some("/a")), ["./ls"]);
+        assert_eq!(paths("ls", None), ["/bin/ls", "/usr/bin/ls"]);
+        assert_eq!(paths("", Some("/a")), [""]);
+    }
+
+    #[test]
+    fn a_nul_inside_is_an_error() {
+        assert!(candidates(OsStr::new("a\0b"), None).is_err());
+    }
 }

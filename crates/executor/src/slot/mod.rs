@@ -9,6 +9,11 @@ use std::time::Duration;
 
 use crate::spawn::{Child, SpawnError, SpawnRequest};
 
+pub(crate) mod tree;
+pub(crate) mod v1;
+
+use v1::group::Hierarchy;
+
 /// The kind of containment in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tier {
@@ -50,6 +55,14 @@ pub struct RunUsage {
     pub cache_bytes: u64,
     /// Whether tasks wait in page faults because the hard limit is reached.
     pub full: bool,
+}
+
+/// A group that the guard watches over.
+#[derive(Debug, Clone, Copy)]
+pub struct GuardedGroup<'a> {
+    pub(crate) hierarchy: Hierarchy,
+    pub(crate) parent: BorrowedFd<'a>,
+    pub(crate) dir: BorrowedFd<'a>,
 }
 
 /// A driver of containment. Nothing here blocks for longer than a few milliseconds unless its
@@ -138,8 +151,9 @@ pub trait Slots {
     /// Whether growth really stops at the hard limit by itself.
     fn has_hard_limit(&self) -> bool;
 
-    /// A descriptor (an eventfd) that becomes readable when use passes the threshold or the
-    /// hard limit is hit.
+    /// A descriptor that becomes readable when usage (file cache included) passes the threshold
+    /// or the hard limit is hit, and stays so until [`Slots::run_usage`] is read. It can only be
+    /// waited for, not read; it stays the same however often the threshold moves.
     fn breach(&self) -> Option<BorrowedFd<'_>>;
 
     /// Gives file cache of the run back. May take 100 ms for 300 MiB: runs on a thread of its
@@ -161,6 +175,12 @@ pub trait Slots {
     ///
     /// It can't be read.
     fn kernel_kills(&mut self, slot: SlotId) -> io::Result<u64>;
+
+    /// The groups whose locks the run's guard holds too, and which it ends and removes when the
+    /// runner is gone.
+    fn guarded(&self) -> Vec<GuardedGroup<'_>> {
+        Vec::new()
+    }
 
     /// Ends everything in every slot and removes what was made. Blocks until it is gone, two
     /// seconds at most.

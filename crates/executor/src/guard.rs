@@ -1,0 +1,175 @@
+//! The guard: a second process that ends everything of a run when the runner is gone.
+//!
+//! With control groups it is a child of the runner in a session of its own; the groups, not
+//! ancestry, say what belongs to the run ([`main`]). Without them it is the runner's parent
+//! ([`enter`]), so that whatever the tasks leave behind becomes its child once the runner is
+//! gone; where a program can't arrange that, a child looks for the tasks by their environment.
+//!
+//! Runner and guard watch each other: a pipe of which the runner holds one end tells the guard,
+//! and [`Guard::gone`] tells the runner.
+
+mod ancestor;
+mod keeper;
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::pipe::PipeFlags;
+use rustix::process::{WaitId, WaitIdOptions};
+use saferun_memory::{OwnGroups, Roots};
+
+pub use ancestor::{Role, enter};
+pub use keeper::main;
+
+use crate::options::{Containment, GuardProgram};
+use crate::run_id::RunId;
+use crate::slot::tree::{Tree, orphans};
+use crate::slot::v1::CgroupV1;
+use crate::slot::{GuardedGroup, Slots};
+use crate::spawn::{Helper, Spawner, candidates};
+
+/// The environment variable by which [`enter`] tells the runner that it is watched over. It is
+/// no concern of tasks.
+pub const ENVIRONMENT_MARK: &str = "SAFERUN_SUPERVISED";
+
+/// How long [`Guard::finish`] waits for a guard that still sweeps what dead runs have left.
+const FINISH: Duration = Duration::from_secs(3);
+
+/// Chooses the best containment that is allowed and there, and starts the run's guard.
+///
+/// Why a better one could not be had stands in [`Slots::notes`].
+///
+/// # Errors
+///
+/// Not even process trees can be had, or the guard can't be started.
+pub fn open(
+    containment: Containment,
+    run: &RunId,
+    program: Option<&GuardProgram>,
+) -> io::Result<(Box<dyn Slots>, Option<Guard>)> {
+    let slots: Box<dyn Slots> = match with_groups(containment, run) {
+        Ok(slots) => Box::new(slots),
+        Err(why) => Box::new(Tree::open(run, why)?),
+    };
+    if slots.guarded().is_empty()
+        && let Some(fd) = ancestor::watch()
+    {
+        return Ok((slots, Some(Guard(Kind::Ancestor(fd)))));
+    }
+    let guard = program
+        .map(|program| Guard::restart(run, program, &*slots))
+        .transpose()?;
+    Ok((slots, guard))
+}
+
+fn with_groups(containment: Containment, run: &RunId) -> Result<CgroupV1, Option<String>> {
+    if containment == Containment::Tree {
+        return Err(None);
+    }
+    let own = OwnGroups::read(&Roots::default()).map_err(|error| Some(error.to_string()))?;
+    CgroupV1::open(&own, run).map_err(Some)
+}
+
+/// The guard of a run, seen from the runner.
+#[derive(Debug)]
+pub struct Guard(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    /// A child; the pipe is the end whose closing tells it that we are gone.
+    Child { pidfd: OwnedFd, pipe: OwnedFd },
+    /// Our parent; the pipe is the end that tells us that it is gone.
+    Ancestor(OwnedFd),
+}
+
+impl Guard {
+    /// Starts a guard for what `slots` holds: the first, or another when one was killed.
+    ///
+    /// # Errors
+    ///
+    /// It can't be started.
+    pub fn restart(run: &RunId, program: &GuardProgram, slots: &dyn Slots) -> io::Result<Self> {
+        let groups = slots.guarded();
+        let argv = arguments(run, program, &groups)?;
+        let path = std::env::var_os("PATH");
+        let candidates = candidates(&program.program, path.as_deref())?;
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        let (guards_end, pipe) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        let null = null.as_fd();
+        let mut fds = vec![null, null, null, guards_end.as_fd()];
+        fds.extend(groups.iter().flat_map(|group| [group.parent, group.dir]));
+        let child = Spawner::new().spawn_helper(&Helper {
+            candidates: &candidates,
+            argv: &argv,
+            envp: &[],
+            fds: &fds,
+            steadfast: true,
+        })?;
+        orphans::set_helper(child.pid);
+        Ok(Self(Kind::Child {
+            pidfd: child.pidfd,
+            pipe,
+        }))
+    }
+
+    /// A descriptor that becomes readable when the guard is gone. It can only be waited for.
+    pub fn gone(&self) -> BorrowedFd<'_> {
+        match &self.0 {
+            Kind::Child { pidfd, .. } => pidfd.as_fd(),
+            Kind::Ancestor(pipe) => pipe.as_fd(),
+        }
+    }
+
+    /// Tells the guard that the run has ended and nothing is left for it to do; best after
+    /// [`Slots::shutdown`], so that what happens until then is still watched.
+    pub fn finish(self) {
+        let Kind::Child { pidfd, pipe } = self.0 else {
+            // The parent sees how we end.
+            return;
+        };
+        // It may be gone; then there is nobody to tell.
+        let _ = rustix::io::write(&pipe, keeper::CLEAN_END);
+        drop(pipe);
+        if wait_readable(&pidfd, FINISH) {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options);
+        }
+    }
+}
+
+fn arguments(
+    run: &RunId,
+    program: &GuardProgram,
+    groups: &[GuardedGroup<'_>],
+) -> io::Result<Vec<CString>> {
+    let mut argv = vec![CString::new(program.program.as_bytes())?];
+    for arg in &program.args {
+        argv.push(CString::new(arg.as_bytes())?);
+    }
+    argv.push(CString::new(run.as_str())?);
+    for group in groups {
+        argv.push(CString::new(group.hierarchy.as_str())?);
+    }
+    Ok(argv)
+}
+
+fn wait_readable(fd: &OwnedFd, patience: Duration) -> bool {
+    let deadline = Instant::now() + patience;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: left.subsec_nanos().into(),
+        };
+        match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&timeout)) {
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(count) => return count > 0,
+            Err(_) => return false,
+        }
+    }
+}

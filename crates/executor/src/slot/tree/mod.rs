@@ -1,0 +1,342 @@
+//! Containment by process trees, where there are no control groups.
+//!
+//! What belongs to a slot is found by ancestry; by the session that each task leads; and, for
+//! what has got away from both, by its environment, among the orphans that fall to us (we are a
+//! subreaper). Nothing is exact here: memory is a sum over processes, a stop takes several
+//! rounds, and what empties its environment and forks away between two looks is known to be of
+//! this run but not of which slot.
+
+pub(crate) mod ending;
+pub(crate) mod orphans;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, kill_process, kill_process_group};
+use saferun_memory::{ProcessTable, ReadError, Roots};
+
+use super::{RunUsage, SlotId, SlotUsage, Slots, Tier};
+use crate::run_id::RunId;
+use crate::spawn::{Child, Place, SpawnError, SpawnRequest, Spawner};
+
+/// How often newcomers are looked for before what is stopped or killed is left to the next call.
+const ROUNDS: usize = 8;
+/// Searching for newcomers may take this share of the time, and happens no more often than this.
+const SEARCH_SHARE: u32 = 10;
+const SEARCH_EVERY: Duration = Duration::from_millis(4);
+/// How long [`Slots::shutdown`] waits.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// The driver of this tier.
+#[derive(Debug)]
+pub(crate) struct Tree {
+    spawner: Spawner,
+    table: ProcessTable,
+    slots: Vec<Option<u32>>,
+    free: Vec<SlotId>,
+    notes: Vec<String>,
+    next_search: Instant,
+    ended: bool,
+}
+
+impl Tree {
+    /// Begins; `why` says why nothing better could be had.
+    ///
+    /// # Errors
+    ///
+    /// There is no `/proc`, or orphans can't be made to fall to us.
+    pub(crate) fn open(_run: &RunId, why: Option<String>) -> io::Result<Self> {
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        let table =
+            ProcessTable::open(&Roots::default(), Some(std::process::id())).map_err(into_io)?;
+        let mut notes = Vec::new();
+        if let Some(why) = why {
+            notes.push(format!(
+                "no memory control group can be used: {why}; with one (as root, or delegated to you) memory is counted exactly and the kernel holds the limit"
+            ));
+        }
+        Ok(Self {
+            spawner: Spawner::new(),
+            table,
+            slots: Vec::new(),
+            free: Vec::new(),
+            notes,
+            next_search: Instant::now(),
+            ended: false,
+        })
+    }
+
+    /// The process that leads what is in the slot; `None` when nothing was started in it.
+    fn leader(&self, slot: SlotId) -> io::Result<Option<u32>> {
+        let slot = self.slots.get(slot.0).copied();
+        slot.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no such slot"))
+    }
+
+    fn leaders(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().flatten().copied()
+    }
+
+    /// Looks for newcomers if that is due.
+    fn search_if_due(&mut self) -> io::Result<()> {
+        let begin = Instant::now();
+        if begin >= self.next_search {
+            self.search()?;
+            let end = Instant::now();
+            self.next_search = end + SEARCH_EVERY.max((end - begin) * SEARCH_SHARE);
+        }
+        Ok(())
+    }
+
+    fn search(&mut self) -> io::Result<usize> {
+        self.table.find().map_err(into_io)
+    }
+
+    /// The living processes of a slot as of the last search.
+    fn members(&self, leader: u32) -> BTreeSet<u32> {
+        let known = self.table.processes_of(leader).map(|process| process.pid);
+        let orphans = orphans::children_of_ours()
+            .into_iter()
+            .filter(|pid| self.owns_orphan(leader, *pid));
+        known.chain(orphans).collect()
+    }
+
+    /// Whether a child of ours that carries no marks belongs to this slot: because it is in the
+    /// task's session, or because there is no other that it could belong to.
+    fn owns_orphan(&self, leader: u32, pid: u32) -> bool {
+        if self.leaders().any(|leader| leader == pid) {
+            return false;
+        }
+        match orphans::session(pid) {
+            Some(session) if session == leader => true,
+            Some(session) => {
+                let ours = orphans::own_session();
+                session != ours
+                    && self.leaders().count() == 1
+                    && !self.leaders().any(|leader| leader == session)
+            }
+            None => false,
+        }
+    }
+
+    /// Signals all of a slot until no newcomers are found.
+    fn signal_all(&mut self, leader: u32, signal: Signal) -> io::Result<()> {
+        let mut seen = BTreeSet::new();
+        for round in 0..ROUNDS {
+            let members = self.members(leader);
+            let new: Vec<u32> = members.difference(&seen).copied().collect();
+            if new.is_empty() && round > 0 {
+                break;
+            }
+            signal_each(&new, signal);
+            seen.extend(new);
+            self.search()?;
+        }
+        Ok(())
+    }
+}
+
+/// Signals processes and the process groups that they are in: a group gets it in one moment, so
+/// that nothing in it can fork away meanwhile.
+///
+/// Every task leads a session of its own, so that a group which one of its descendants is in
+/// holds nothing else; except for our own, should somebody have moved us.
+pub(super) fn signal_each(pids: &[u32], signal: Signal) {
+    let own = rustix::process::getpgrp();
+    let mut groups = BTreeSet::new();
+    for pid in pids.iter().filter_map(|pid| orphans::to_pid(*pid)) {
+        if let Ok(group) = rustix::process::getpgid(Some(pid))
+            && group != own
+            && group.as_raw_nonzero().get() > 1
+            && groups.insert(group.as_raw_nonzero().get())
+        {
+            let _ = kill_process_group(group, signal);
+        }
+        // That it is gone is no failure.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+impl Slots for Tree {
+    fn tier(&self) -> Tier {
+        Tier::Tree
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    fn take(&mut self) -> io::Result<SlotId> {
+        if let Some(slot) = self.free.pop() {
+            return Ok(slot);
+        }
+        self.slots.push(None);
+        Ok(SlotId(self.slots.len() - 1))
+    }
+
+    fn spawn(&mut self, slot: SlotId, request: &SpawnRequest<'_>) -> Result<Child, SpawnError> {
+        let Some(place) = self.slots.get_mut(slot.0) else {
+            return Err(SpawnError::Process(io::ErrorKind::NotFound.into()));
+        };
+        let child = self.spawner.spawn(request, Place::default())?;
+        *place = Some(child.pid);
+        let marks: Vec<&[u8]> = request
+            .envp
+            .iter()
+            .map(|entry| entry.as_bytes())
+            .filter(|entry| {
+                entry.starts_with(b"SAFERUN_RUN=") || entry.starts_with(b"SAFERUN_TASK=")
+            })
+            .collect();
+        // If it can't be read it is still known by its session; to kill it now would be worse.
+        let _ = self.table.add(child.pid, &marks);
+        Ok(child)
+    }
+
+    fn freeze(&mut self, slot: SlotId) -> io::Result<()> {
+        match self.leader(slot)? {
+            Some(leader) => self.signal_all(leader, Signal::STOP),
+            None => Ok(()),
+        }
+    }
+
+    fn thaw(&mut self, slot: SlotId) -> io::Result<()> {
+        match self.leader(slot)? {
+            Some(leader) => self.signal_all(leader, Signal::CONT),
+            None => Ok(()),
+        }
+    }
+
+    fn signal(&mut self, slot: SlotId, signal: Signal) -> io::Result<()> {
+        let Some(leader) = self.leader(slot)? else {
+            return Ok(());
+        };
+        self.search()?;
+        // Each once: programs may count how often they are asked.
+        for pid in self.members(leader).into_iter().filter_map(orphans::to_pid) {
+            let _ = kill_process(pid, signal);
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, slot: SlotId) -> io::Result<()> {
+        let Some(leader) = self.leader(slot)? else {
+            return Ok(());
+        };
+        self.search()?;
+        self.signal_all(leader, Signal::KILL)
+    }
+
+    fn is_empty(&mut self, slot: SlotId) -> io::Result<bool> {
+        let Some(leader) = self.leader(slot)? else {
+            return Ok(true);
+        };
+        self.search()?;
+        let mut empty = true;
+        for pid in self.members(leader) {
+            // The leader's status is not ours to take.
+            empty &= !orphans::is_living(pid, pid != leader);
+        }
+        Ok(empty)
+    }
+
+    fn release(&mut self, slot: SlotId) {
+        if let Some(place) = self.slots.get_mut(slot.0) {
+            if let Some(leader) = place.take() {
+                self.table.remove(leader);
+            }
+            self.free.push(slot);
+        }
+    }
+
+    fn usage(&mut self, slot: SlotId) -> io::Result<SlotUsage> {
+        let Some(leader) = self.leader(slot)? else {
+            return Ok(SlotUsage::default());
+        };
+        Ok(SlotUsage {
+            use_bytes: self.table.use_of(leader).map_err(into_io)?.bytes,
+            cpu: self.table.cpu_of(leader).map_err(into_io)?,
+        })
+    }
+
+    fn run_usage(&mut self) -> io::Result<RunUsage> {
+        self.search_if_due()?;
+        let mut usage = RunUsage::default();
+        let leaders: Vec<u32> = self.leaders().collect();
+        for leader in leaders {
+            let bytes = self.table.use_of(leader).map_err(into_io)?.bytes;
+            usage.used_bytes = usage.used_bytes.saturating_add(bytes);
+        }
+        Ok(usage)
+    }
+
+    fn set_limit(&mut self, _: u64, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn has_hard_limit(&self) -> bool {
+        false
+    }
+
+    fn breach(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn reclaim(&mut self) {}
+
+    fn peak_bytes(&mut self, _: SlotId) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn kernel_kills(&mut self, _: SlotId) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn shutdown(&mut self) -> io::Result<()> {
+        self.ended = true;
+        let deadline = Instant::now() + SHUTDOWN;
+        loop {
+            self.search()?;
+            let mut left: BTreeSet<u32> = BTreeSet::new();
+            for leader in self.leaders() {
+                left.extend(self.table.processes_of(leader).map(|process| process.pid));
+            }
+            // Of the children, those in our own session are helpers of our own.
+            let ours = orphans::own_session();
+            let children = orphans::children_of_ours();
+            left.extend(children.into_iter().filter(|pid| {
+                orphans::session(*pid).is_some_and(|session| session != ours)
+                    && !orphans::is_helper(*pid)
+            }));
+            left.retain(|pid| orphans::is_living(*pid, !self.leaders().any(|l| l == *pid)));
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(io::Error::other(format!(
+                    "{} processes can't be ended",
+                    left.len()
+                )));
+            }
+            signal_each(&left.into_iter().collect::<Vec<_>>(), Signal::KILL);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        if !self.ended {
+            // Nobody is left to tell; the guard ends what could not be ended.
+            let _ = self.shutdown();
+        }
+    }
+}
+
+pub(crate) fn into_io(error: ReadError) -> io::Error {
+    match error {
+        ReadError::Io { cause, .. } => cause,
+        other => io::Error::other(other),
+    }
+}

@@ -1,0 +1,216 @@
+//! One slot: a group in each hierarchy that the run uses.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::process::Signal;
+use saferun_memory::{GroupV1, ReadError};
+
+use super::files;
+use super::group::{self, RunGroup};
+use super::stop::Stop;
+use crate::slot::SlotUsage;
+use crate::spawn::Place;
+
+/// Cache of less than this stays with a slot that is used again: to give it back would cost
+/// more than it is worth, and the kernel takes it itself once the run meets its limit.
+const CACHE_KEPT: u64 = 16 << 20;
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    memory: GroupV1,
+    memory_dir: OwnedFd,
+    memory_procs: OwnedFd,
+    unified: Option<Unified>,
+    freezer: Option<(OwnedFd, OwnedFd)>,
+    kills_before: u64,
+    cpu_before: Duration,
+}
+
+/// The part of a slot in the unified hierarchy, which freezes, kills and counts CPU time. It
+/// needs no controllers for that.
+#[derive(Debug)]
+struct Unified {
+    dir: OwnedFd,
+    procs: OwnedFd,
+    events: OwnedFd,
+    cpu_stat: OwnedFd,
+}
+
+impl Slot {
+    /// Makes the groups `name` below those of the run.
+    pub(super) fn make(
+        name: &str,
+        memory: &RunGroup,
+        unified: Option<&RunGroup>,
+        freezer: Option<&RunGroup>,
+    ) -> io::Result<Self> {
+        let memory_dir = make_dir(memory, name)?;
+        let group = GroupV1::open(&memory.path.join(name)).map_err(into_io)?;
+        let unified = unified
+            .map(|run| {
+                let dir = make_dir(run, name)?;
+                Ok::<_, io::Error>(Unified {
+                    procs: files::open_write(&dir, "cgroup.procs")?,
+                    events: files::open_read(&dir, "cgroup.events")?,
+                    cpu_stat: files::open_read(&dir, "cpu.stat")?,
+                    dir,
+                })
+            })
+            .transpose()?;
+        let freezer = freezer
+            .map(|run| {
+                let dir = make_dir(run, name)?;
+                let procs = files::open_write(&dir, "cgroup.procs")?;
+                Ok::<_, io::Error>((dir, procs))
+            })
+            .transpose()?;
+        let mut slot = Self {
+            memory_procs: files::open_write(&memory_dir, "cgroup.procs")?,
+            memory: group,
+            memory_dir,
+            unified,
+            freezer,
+            kills_before: 0,
+            cpu_before: Duration::ZERO,
+        };
+        slot.begin();
+        Ok(slot)
+    }
+
+    /// Calls `spawn` with the places where a process of this slot is born; `pids` is the run's
+    /// own group there.
+    pub(super) fn born<R>(
+        &self,
+        pids: Option<BorrowedFd<'_>>,
+        spawn: impl FnOnce(Place<'_>) -> R,
+    ) -> R {
+        let mut join = [self.memory_procs.as_fd(); 3];
+        let mut count = 1;
+        for fd in [pids, self.freezer.as_ref().map(|(_, procs)| procs.as_fd())]
+            .into_iter()
+            .flatten()
+        {
+            join[count] = fd;
+            count += 1;
+        }
+        spawn(Place {
+            unified_dir: self.unified.as_ref().map(|u| u.dir.as_fd()),
+            unified_procs: self.unified.as_ref().map(|u| u.procs.as_fd()),
+            join: &join[..count],
+        })
+    }
+
+    /// How everything in the slot is stopped and let go on.
+    pub(super) fn stop(&self) -> Stop<'_> {
+        match (&self.unified, &self.freezer) {
+            (Some(unified), _) => Stop::Unified(unified.dir.as_fd()),
+            (None, Some((dir, _))) => Stop::Freezer(dir.as_fd()),
+            (None, None) => Stop::Signals(self.memory_dir.as_fd()),
+        }
+    }
+
+    pub(super) fn signal(&self, signal: Signal) -> io::Result<()> {
+        for pid in files::procs(self.members())? {
+            group::signal(pid, signal);
+        }
+        Ok(())
+    }
+
+    pub(super) fn kill(&self) {
+        if let Some(unified) = &self.unified {
+            group::kill(unified.dir.as_fd());
+        }
+        if let Some((dir, _)) = &self.freezer {
+            group::kill(dir.as_fd());
+        }
+        // Also where the above has done it: what moved itself to another unified group is
+        // still here.
+        group::kill(self.memory_dir.as_fd());
+    }
+
+    pub(super) fn is_empty(&self) -> io::Result<bool> {
+        let mut buffer = [0; 256];
+        match &self.unified {
+            Some(unified) => {
+                let text = files::read_kept(unified.events.as_fd(), &mut buffer)?;
+                Ok(files::keyed(text, "populated") == Some(0))
+            }
+            None => Ok(files::procs(&self.memory_dir)?.is_empty()),
+        }
+    }
+
+    pub(super) fn usage(&self) -> io::Result<SlotUsage> {
+        let usage = self.memory.usage_bytes().map_err(into_io)?;
+        let cache = self.memory.file_cache_bytes().map_err(into_io)?;
+        Ok(SlotUsage {
+            use_bytes: usage.saturating_sub(cache),
+            cpu: self.cpu_total()?.saturating_sub(self.cpu_before),
+        })
+    }
+
+    pub(super) fn peak_bytes(&self) -> io::Result<u64> {
+        let peak = self.memory.peak_bytes().map_err(into_io)?;
+        let cache = self.memory.file_cache_bytes().map_err(into_io)?;
+        Ok(peak.saturating_sub(cache))
+    }
+
+    pub(super) fn kernel_kills(&self) -> io::Result<u64> {
+        Ok(self.kills_total()?.saturating_sub(self.kills_before))
+    }
+
+    /// Counts from here on for the next task.
+    pub(super) fn begin(&mut self) {
+        // Writing sets the peak to what is charged now.
+        let _ = files::write(&self.memory_dir, "memory.max_usage_in_bytes", "0");
+        self.kills_before = self.kills_total().unwrap_or(self.kills_before);
+        self.cpu_before = self.cpu_total().unwrap_or(self.cpu_before);
+    }
+
+    /// The directory to be emptied before the slot is used again, if it holds much cache.
+    pub(super) fn to_be_emptied(&self) -> Option<io::Result<OwnedFd>> {
+        let much = |bytes: Result<u64, ReadError>| bytes.is_ok_and(|bytes| bytes > CACHE_KEPT);
+        (much(self.memory.usage_bytes()) && much(self.memory.file_cache_bytes()))
+            .then(|| self.memory_dir.try_clone())
+    }
+
+    fn members(&self) -> BorrowedFd<'_> {
+        match &self.unified {
+            Some(unified) => unified.dir.as_fd(),
+            None => self.memory_dir.as_fd(),
+        }
+    }
+
+    fn kills_total(&self) -> io::Result<u64> {
+        Ok(self.memory.oom().map_err(into_io)?.kills)
+    }
+
+    fn cpu_total(&self) -> io::Result<Duration> {
+        let Some(unified) = &self.unified else {
+            return Ok(super::stop::cpu_of(&files::procs(&self.memory_dir)?));
+        };
+        let mut buffer = [0; 1024];
+        let text = files::read_kept(unified.cpu_stat.as_fd(), &mut buffer)?;
+        files::keyed(text, "usage_usec")
+            .map(Duration::from_micros)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+    }
+}
+
+fn make_dir(run: &RunGroup, name: &str) -> io::Result<OwnedFd> {
+    match rustix::fs::mkdirat(&run.dir, name, Mode::from_raw_mode(0o755)) {
+        // Left by an earlier attempt that failed half way.
+        Ok(()) | Err(Errno::EXIST) => files::open_dir(&run.dir, name),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn into_io(error: ReadError) -> io::Error {
+    match error {
+        ReadError::Io { cause, .. } => cause,
+        other => io::Error::other(other),
+    }
+}
