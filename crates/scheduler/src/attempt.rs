@@ -48,7 +48,6 @@ pub(crate) struct Attempt {
     grown_at: f64,
     pub(crate) at_wall: bool,
     pub(crate) busy_cores: f64,
-    pub(crate) thawed: Option<f64>,
     pub(crate) record: Record,
     /// What it needs within the horizon, and whether there was room for it, at the last look.
     pub(crate) need: f64,
@@ -83,7 +82,6 @@ impl Attempt {
             grown_at: 0.0,
             at_wall: false,
             busy_cores: 1.0,
-            thawed: None,
             record: Record::new(),
             need: 0.0,
             stalled: false,

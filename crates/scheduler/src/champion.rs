@@ -5,9 +5,11 @@
 //! chosen. What was ended starts again only after an exit, so endings between two exits are
 //! finite, and the whole list finishes.
 
+use std::time::Duration;
+
 use crate::action::Action;
 use crate::attempt::{Attempt, State};
-use crate::tuning::THAW_SECONDS;
+use crate::tuning::THAW_INTERVAL;
 use crate::{Preempt, Scheduler};
 
 impl Scheduler {
@@ -18,7 +20,7 @@ impl Scheduler {
         if self.champion.is_some() {
             return;
         }
-        let now = self.seconds();
+        let now = self.now;
         let chosen = (self.active.iter())
             .filter(|attempt| attempt.is_running() || attempt.may_thaw(now))
             .max_by(|a, b| {
@@ -48,16 +50,14 @@ impl Scheduler {
 
 impl Attempt {
     /// Whether it is frozen and was not thawed within the last second.
-    pub(crate) fn may_thaw(&self, now: f64) -> bool {
-        self.is_frozen()
-            && self
-                .thawed
-                .is_none_or(|thawed| now - thawed >= THAW_SECONDS)
+    pub(crate) fn may_thaw(&self, now: Duration) -> bool {
+        let recently = |thawed: Duration| now.saturating_sub(thawed) < THAW_INTERVAL;
+        self.is_frozen() && !self.past.thawed.is_some_and(recently)
     }
 
-    pub(crate) fn thaw(&mut self, now: f64, actions: &mut Vec<Action>) {
+    pub(crate) fn thaw(&mut self, now: Duration, actions: &mut Vec<Action>) {
         self.state = State::Running;
-        self.thawed = Some(now);
+        self.past.thawed = Some(now);
         actions.push(Action::Thaw { task: self.spec.id });
     }
 

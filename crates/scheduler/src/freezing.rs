@@ -6,7 +6,7 @@
 use crate::Scheduler;
 use crate::action::Action;
 use crate::attempt::Attempt;
-use crate::tuning::{HELD_BYTES, HELD_SHARE, HORIZON, IDLE_CORES, IDLE_SECONDS};
+use crate::tuning::{HELD_BYTES, HELD_SHARE, HORIZON, IDLE, IDLE_CORES};
 
 impl Scheduler {
     /// Freezes what there is no room for, or lets one task go on for which there is.
@@ -30,7 +30,7 @@ impl Scheduler {
 
     /// Thaws the frozen task with the largest investment if its growth fits the room.
     fn thaw_one(&mut self, actions: &mut Vec<Action>) {
-        let (now, room) = (self.seconds(), self.pressure.room);
+        let (now, room) = (self.now, self.pressure.room);
         let fits = |attempt: &Attempt| {
             let need = (attempt.slope.max(0.0) * 2.0 * HORIZON)
                 .max(HELD_SHARE * attempt.use_bytes + HELD_BYTES);
@@ -51,7 +51,7 @@ impl Scheduler {
     /// If nothing that runs gets on while something is frozen, the frozen one may hold a lock
     /// that the others wait for.
     fn let_a_lock_go(&mut self, actions: &mut Vec<Action>) {
-        let now = self.seconds();
+        let now = self.now;
         let mut running = self.active.iter().filter(|attempt| attempt.is_running());
         let is_idle = running.all(|attempt| attempt.busy_cores < IDLE_CORES && !attempt.at_wall)
             && self.active.iter().any(Attempt::is_frozen);
@@ -60,7 +60,7 @@ impl Scheduler {
             return;
         }
         let since = *self.surrender.idle_since.get_or_insert(now);
-        if now - since < IDLE_SECONDS {
+        if now - since < IDLE {
             return;
         }
         let thawed = (self.active.iter())

@@ -1,5 +1,7 @@
 //! What waits: the window of tasks that were never started, and those that come back.
 
+use std::time::Duration;
+
 use crate::task::{TaskId, TaskSpec};
 
 /// What has happened to a task in its earlier attempts.
@@ -15,6 +17,8 @@ pub(crate) struct Past {
     pub(crate) victims: u32,
     /// The highest use that any of them reached, in bytes.
     pub(crate) reached: f64,
+    /// When it was last let go on after being frozen.
+    pub(crate) thawed: Option<Duration>,
 }
 
 /// A task that waits to be started.

@@ -1,5 +1,7 @@
 //! Giving up what can't be finished inside the budget.
 
+use std::time::Duration;
+
 use crate::Scheduler;
 use crate::action::{Action, EndCause};
 use crate::attempt::{State, bytes};
@@ -13,8 +15,8 @@ pub(crate) struct Surrender {
     lone: Option<Lone>,
     /// Since when (seconds) nothing gets on because nothing may be ended.
     stuck_since: Option<f64>,
-    /// Since when (seconds) nothing that runs uses a core while something is frozen.
-    pub(crate) idle_since: Option<f64>,
+    /// Since when nothing that runs uses a core while something is frozen.
+    pub(crate) idle_since: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,8 @@
 //! The numbers of the policy, each with its unit. They come from the simulation
 //! (`cargo xtask simulate`), tuned on other seeds than those whose figures are reported.
 
+use std::time::Duration;
+
 use crate::config::Preempt;
 
 /// How far growth to come is believed to reach before a task is admitted, and what an ending
@@ -110,8 +112,8 @@ pub(crate) const UNBRAKED_SHARE: f64 = 0.95;
 /// and needs are met so many times over.
 pub(crate) const UNBRAKED_NEED: f64 = 2.0;
 
-/// A task is thawed at most once in so many seconds, so that nothing oscillates.
-pub(crate) const THAW_SECONDS: f64 = 1.0;
+/// A task is thawed at most once in so long, so that nothing oscillates.
+pub(crate) const THAW_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A lone task must be seen at the wall for so long (seconds) after memory was reclaimed before
 /// it is given up.
@@ -133,6 +135,6 @@ pub(crate) const VICTIM_ATTEMPTS: u32 = 3;
 pub(crate) const RETURN_SECONDS: f64 = 0.050;
 /// Running tasks that keep less than this many cores busy together make no progress.
 pub(crate) const IDLE_CORES: f64 = 0.02;
-/// If that lasts for so long (seconds) while something is frozen, a frozen task may hold what
+/// If that lasts for so long while something is frozen, a frozen task may hold what
 /// they wait for, and is let go on.
-pub(crate) const IDLE_SECONDS: f64 = 1.0;
+pub(crate) const IDLE: Duration = Duration::from_secs(1);
