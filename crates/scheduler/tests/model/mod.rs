@@ -29,6 +29,7 @@ impl Random {
         self.below(chances) == 0
     }
 
+    #[allow(dead_code, reason = "not every test draws shares")]
     pub(crate) fn share(&mut self) -> f64 {
         self.below(1 << 30) as f64 / (1u64 << 30) as f64
     }
@@ -243,6 +244,7 @@ impl Model {
         assert_eq!(self.scheduler.next_reading(self.now).is_some(), may_change);
     }
 
+    #[allow(dead_code, reason = "not every test looks for the active ones")]
     pub(crate) fn active(&self) -> impl Iterator<Item = &TaskId> {
         self.tasks
             .iter()
