@@ -43,7 +43,7 @@ impl CliError {
         match error.kind() {
             std::io::ErrorKind::BrokenPipe => CliError::OutputClosed,
             _ => CliError::usage(
-                format!("standard output can't be written: {error}"),
+                format!("standard output can't be written: {}", plain_cause(error)),
                 "send it somewhere else",
             ),
         }
@@ -67,6 +67,15 @@ impl CliError {
     /// Whether there is anything to tell.
     pub fn is_silent(&self) -> bool {
         matches!(self, CliError::OutputClosed | CliError::Signal(_))
+    }
+}
+
+/// The system's words without its number.
+pub(crate) fn plain_cause(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
     }
 }
 

@@ -13,6 +13,9 @@ pub(crate) fn from_clap(error: &clap::Error, arguments: &[OsString]) -> CliError
     let value = of(ContextKind::InvalidValue);
     let help = help_command(arguments);
     match error.kind() {
+        ErrorKind::UnknownArgument if !invalid.starts_with('-') => {
+            CliError::usage(format!("'{invalid}' is one word too many"), help)
+        }
         ErrorKind::UnknownArgument => CliError::usage(
             format!("there is no option '{invalid}'"),
             match error.get(ContextKind::SuggestedArg) {

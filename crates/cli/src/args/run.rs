@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use saferun_memory::Amount;
 use saferun_scheduler::Halt;
 
-use super::values::{Jobs, amount, duration, halt, jobs, positive_duration, size};
+use super::values::{Jobs, amount, count, duration, halt, jobs, positive_duration, size};
 
 const EXAMPLES: &str = "\
 COMMAND
@@ -78,7 +78,7 @@ pub(crate) struct RunArgs {
     pub no_restart: bool,
 
     /// Run a failed task again, up to N times
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub retries: Option<u32>,
 
     /// End an attempt that takes longer (500ms, 10s, 2m); time spent frozen does not count

@@ -25,6 +25,12 @@ pub(super) fn jobs(text: &str) -> Result<Jobs, String> {
         .map_err(|_| String::from("a number from 1 on, or auto"))
 }
 
+/// A whole number from zero on.
+pub(crate) fn count(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| String::from("a whole number from 0 on"))
+}
+
 /// A size or a share.
 pub(super) fn amount(text: &str) -> Result<Amount, String> {
     text.parse()

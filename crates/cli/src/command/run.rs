@@ -8,12 +8,13 @@ use saferun_executor::{GuardProgram, RunError, RunOptions, RunReport, Sinks};
 use super::dry_run;
 use super::guarded::{self, Guarded};
 use crate::args::{ProgressArg, RunArgs};
-use crate::error::CliError;
+use crate::error::{CliError, plain_cause};
 use crate::exit::Exit;
 use crate::items::{CommandLine, Work};
 use crate::observe::{
     Bar, Json, JsonFile, Observers, Plain, Summary, Terminal, Verbose, plain_writer,
 };
+use crate::printable::printable;
 use crate::settings::{JsonTarget, Parallel, RunSettings};
 
 /// Runs it.
@@ -113,7 +114,11 @@ fn execute(
     if let Some(JsonTarget::File(path)) = &settings.json {
         observers.add(Json::to_file(JsonFile::create(path).map_err(|error| {
             CliError::usage(
-                format!("{} can't be written: {error}", path.display()),
+                format!(
+                    "'{}' can't be written: {}",
+                    printable(path.as_os_str(), 60),
+                    plain_cause(&error)
+                ),
                 "give --json=FILE a file that can be written, or --json alone for standard error",
             )
         })?));

@@ -1,6 +1,7 @@
 //! From the words of the command line to the stream of tasks.
 
 mod limits;
+mod quoting;
 mod record;
 mod shell;
 mod source;
@@ -25,7 +26,7 @@ use source::ItemReader;
 use template::{Template, is_shell_form};
 use words::{Words, has_mark};
 
-use crate::error::CliError;
+use crate::error::{CliError, plain_cause};
 use crate::printable::printable;
 
 /// What separates the command from items on the command line.
@@ -201,13 +202,4 @@ fn open(path: &Path, label: &str) -> Result<Box<dyn BufRead + Send>, CliError> {
         return Err(unreadable(&"it is a directory"));
     }
     Ok(Box::new(BufReader::with_capacity(BLOCK, file)))
-}
-
-/// The system's words without the number.
-fn plain_cause(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_lowercase(),
-        None => text,
-    }
 }

@@ -9,6 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use saferun_executor::CommandSpec;
 
+use super::quoting::places;
 use super::words::MARK;
 
 /// The shell.
@@ -68,7 +69,7 @@ impl Script {
     /// The item has no safe place in it.
     pub(crate) fn new(script: &OsStr) -> Result<Self, ScriptError> {
         let bytes = script.as_bytes();
-        let seen = Reader::new(bytes).read()?;
+        let seen = places(bytes)?;
         let mut text = Vec::with_capacity(bytes.len() + PARAMETER.len());
         if seen.marks.is_empty() {
             if let Some(place) = seen.no_place {
@@ -111,271 +112,10 @@ pub(super) fn plain(script: OsString) -> CommandSpec {
     CommandSpec::new(SHELL, args)
 }
 
-/// Where in nested quoting the reader is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Inside {
-    /// `"…"`
-    Double,
-    /// `(…)` or `$(…)`
-    Paren,
-    /// `((…))` or `$((…))`
-    Arithmetic,
-    /// `` `…` ``
-    Backtick,
-    /// `${…}`
-    Brace,
-}
-
-impl Inside {
-    fn name(self) -> &'static str {
-        match self {
-            Inside::Double => "double quotes",
-            Inside::Paren => "parentheses",
-            Inside::Arithmetic => "an arithmetic expression",
-            Inside::Backtick => "backticks",
-            Inside::Brace => "${...}",
-        }
-    }
-}
-
-/// What a script holds.
-struct Seen {
-    /// Where its marks are.
-    marks: Vec<usize>,
-    /// Why nothing can be appended, in words that follow "ends".
-    no_place: Option<&'static str>,
-}
-
-struct Reader<'a> {
-    script: &'a [u8],
-    at: usize,
-    inside: Vec<Inside>,
-    marks: Vec<usize>,
-    here_document: bool,
-    /// Whether a word begins here (for comments).
-    word_start: bool,
-    /// Whether a word here would be a program's name, and after what.
-    command_start: Option<&'static str>,
-    comment: bool,
-    trailing_escape: bool,
-}
-
-impl<'a> Reader<'a> {
-    fn new(script: &'a [u8]) -> Self {
-        Self {
-            script,
-            at: 0,
-            inside: Vec::new(),
-            marks: Vec::new(),
-            here_document: false,
-            word_start: true,
-            command_start: Some("before any program"),
-            comment: false,
-            trailing_escape: false,
-        }
-    }
-
-    fn starts(&self, text: &[u8]) -> bool {
-        self.script[self.at..].starts_with(text)
-    }
-
-    fn quoted(&self) -> bool {
-        self.inside.contains(&Inside::Double)
-    }
-
-    fn read(mut self) -> Result<Seen, ScriptError> {
-        while self.at < self.script.len() {
-            self.step()?;
-        }
-        if let Some(inside) = self.inside.last() {
-            return Err(ScriptError::Unfinished(inside.name()));
-        }
-        if self.here_document {
-            return Err(ScriptError::HereDocument);
-        }
-        let no_place = if self.comment {
-            Some("in a comment")
-        } else if self.trailing_escape {
-            Some("with a backslash")
-        } else {
-            self.command_start
-        };
-        Ok(Seen {
-            marks: self.marks,
-            no_place,
-        })
-    }
-
-    fn step(&mut self) -> Result<(), ScriptError> {
-        let byte = self.script[self.at];
-        let in_double = self.inside.last() == Some(&Inside::Double);
-        if byte == b'\\' {
-            self.trailing_escape = self.at + 1 == self.script.len();
-            self.at += 2;
-            self.word();
-            return Ok(());
-        }
-        if self.starts(MARK) {
-            return self.mark();
-        }
-        if self.opens() {
-            return Ok(());
-        }
-        match byte {
-            b'"' if in_double => {
-                self.inside.pop();
-            }
-            b'"' => {
-                self.inside.push(Inside::Double);
-                self.word();
-            }
-            b'`' if self.inside.last() == Some(&Inside::Backtick) => {
-                self.inside.pop();
-                self.word();
-            }
-            b'`' => {
-                self.inside.push(Inside::Backtick);
-                self.begin_command("after a backtick");
-            }
-            b'}' if self.inside.last() == Some(&Inside::Brace) => {
-                self.inside.pop();
-                self.word();
-            }
-            _ if in_double || self.inside.last() == Some(&Inside::Brace) => {
-                if byte == b'\'' && !self.quoted() {
-                    return self.single();
-                }
-            }
-            b'\'' => return self.single(),
-            b'#' if self.word_start && !self.inside.contains(&Inside::Arithmetic) => {
-                return self.skip_comment();
-            }
-            b')' => self.close(),
-            b';' => self.begin_command("with ';'"),
-            b'&' if !self.after_redirection() => self.begin_command("with '&'"),
-            b'|' => self.begin_command("with '|'"),
-            b'\n' => self.begin_command("with a line end"),
-            b'<' if self.starts(b"<<") && !self.inside.contains(&Inside::Arithmetic) => {
-                self.here_document = true;
-                self.at += 1;
-            }
-            b' ' | b'\t' => self.word_start = true,
-            b'<' | b'>' => self.word_start = true,
-            b'{' | b'!' if self.command_start.is_some() && self.blank_follows() => {}
-            _ => self.word(),
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// A mark: noted, or refused where `"$1"` would not be the item.
-    fn mark(&mut self) -> Result<(), ScriptError> {
-        if self.quoted() {
-            return Err(ScriptError::Quoted(self.at));
-        }
-        if self.inside.contains(&Inside::Arithmetic) {
-            return Err(ScriptError::Arithmetic(self.at));
-        }
-        self.marks.push(self.at);
-        self.at += MARK.len();
-        self.word();
-        Ok(())
-    }
-
-    /// Everything that begins with more than one byte; whether there was any.
-    fn opens(&mut self) -> bool {
-        let in_double = self.inside.last() == Some(&Inside::Double);
-        let (inside, length) = if self.starts(b"$((") {
-            (Inside::Arithmetic, 3)
-        } else if self.starts(b"$(") {
-            (Inside::Paren, 2)
-        } else if self.starts(b"${") {
-            (Inside::Brace, 2)
-        } else if !in_double && self.starts(b"((") {
-            (Inside::Arithmetic, 2)
-        } else if !in_double && self.starts(b"(") {
-            (Inside::Paren, 1)
-        } else {
-            return false;
-        };
-        self.inside.push(inside);
-        self.at += length;
-        match inside {
-            Inside::Paren => self.begin_command("after '('"),
-            _ => self.word(),
-        }
-        true
-    }
-
-    fn close(&mut self) {
-        match self.inside.last() {
-            Some(Inside::Arithmetic) => {
-                self.inside.pop();
-                if self.starts(b"))") {
-                    self.at += 1;
-                }
-            }
-            Some(Inside::Paren) => {
-                self.inside.pop();
-            }
-            // The end of a pattern in `case`, after which a command begins.
-            _ => return self.begin_command("with ')'"),
-        }
-        self.word();
-    }
-
-    fn single(&mut self) -> Result<(), ScriptError> {
-        let start = self.at;
-        let rest = &self.script[start + 1..];
-        let Some(length) = rest.iter().position(|&byte| byte == b'\'') else {
-            return Err(ScriptError::Unfinished("single quotes"));
-        };
-        if let Some(mark) = rest[..length].windows(MARK.len()).position(|w| w == MARK) {
-            return Err(ScriptError::Quoted(start + 1 + mark));
-        }
-        self.at = start + length + 2;
-        self.word();
-        Ok(())
-    }
-
-    fn skip_comment(&mut self) -> Result<(), ScriptError> {
-        let rest = &self.script[self.at..];
-        match rest.iter().position(|&byte| byte == b'\n') {
-            Some(length) => self.at += length,
-            None => {
-                self.at = self.script.len();
-                self.comment = true;
-            }
-        }
-        Ok(())
-    }
-
-    /// `>&` and `<&` duplicate a descriptor; `&>` is none of ours to know.
-    fn after_redirection(&self) -> bool {
-        self.at > 0 && matches!(self.script[self.at - 1], b'>' | b'<')
-    }
-
-    fn blank_follows(&self) -> bool {
-        matches!(
-            self.script.get(self.at + 1),
-            None | Some(b' ' | b'\t' | b'\n')
-        )
-    }
-
-    fn word(&mut self) {
-        self.word_start = false;
-        self.command_start = None;
-    }
-
-    fn begin_command(&mut self, after: &'static str) {
-        self.word_start = true;
-        self.command_start = Some(after);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn text(script: &str) -> Result<String, ScriptError> {
         Script::new(OsStr::new(script)).map(|s| s.text.into_string().unwrap())
@@ -452,5 +192,68 @@ mod tests {
         let command = plain(OsString::from("-x y"));
         assert_eq!(command.args, ["-c", "--", "-x y"]);
         assert_eq!(plain(OsString::from("a b")).args, ["-c", "a b"]);
+    }
+
+    /// What a real shell makes of a script and an item: exit status and output.
+    fn run(script: &str, item: &OsStr) -> Vec<u8> {
+        let command = Script::new(OsStr::new(script)).unwrap().with_item(item);
+        let output = std::process::Command::new(&command.program)
+            .args(&command.args)
+            .env("HOME", "/home")
+            .output()
+            .unwrap();
+        assert!(output.stderr.is_empty(), "{script} {item:?} {output:?}");
+        output.stdout
+    }
+
+    /// Pieces of items that a shell would love to run.
+    fn nasty_item() -> impl Strategy<Value = OsString> {
+        const PIECES: &[&[u8]] = &[
+            b"$(echo ran)",
+            b"`echo ran`",
+            b"; echo ran;",
+            b"\n echo ran\n",
+            b"&& echo ran",
+            b"| echo ran",
+            b"' ",
+            b"\" ",
+            b"\\",
+            b"$HOME",
+            b"*",
+            b"{}",
+            b"#",
+            b"-n",
+            b"\xff\xfe",
+            b"a",
+        ];
+        let piece = prop::sample::select(PIECES);
+        prop::collection::vec(piece, 0..6).prop_map(|pieces| OsString::from_vec(pieces.concat()))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+        #[test]
+        fn an_item_never_becomes_code(item in nasty_item()) {
+            let expected = [item.as_bytes(), b"|"].concat();
+            for script in [
+                "printf '%s|' {}",
+                "printf '%s|'",
+                "x={}; printf '%s|' \"$x\"",
+                "(printf '%s|' {})",
+                "true && printf '%s|' {} | cat # 'not a {} here",
+                "case {} in *) printf '%s|' {};; esac",
+            ] {
+                prop_assert_eq!(run(script, &item), expected.clone(), "{}", script);
+            }
+            let twice = [b"<", item.as_bytes(), b"-", item.as_bytes(), b">"].concat();
+            prop_assert_eq!(run("printf '%s' '<'{}-{}'>'", &item), twice);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_script_is_taken_or_refused_without_a_panic(script in "[a{}'\"`$()\\\\#;& \n<|]{0,24}") {
+            let _ = Script::new(OsStr::new(&script));
+        }
     }
 }

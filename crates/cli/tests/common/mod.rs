@@ -1,0 +1,45 @@
+//! What the tests of the command have in common.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// The built command, in a directory of its own, with nothing on standard input.
+pub(crate) fn saferun(dir: &Path) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("saferun"));
+    command
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .env_remove("SAFERUN_SUPERVISED");
+    command
+}
+
+/// Runs it with these bytes on standard input.
+pub(crate) fn with_input(mut command: Command, input: &[u8]) -> Output {
+    use std::io::Write;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut stdin = child.stdin.take().expect("was piped");
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || {
+        // Whoever doesn't read it all closes it.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().expect("ends");
+    writer.join().expect("writes");
+    output
+}
+
+/// Standard error as text.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Standard output as text.
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
