@@ -30,6 +30,17 @@ impl RunId {
         ))
     }
 
+    /// Whether a text has the form of a run's name. So much that nobody names things so by
+    /// chance: what bears such a name is taken for ours.
+    pub(crate) fn is_form(text: &str) -> bool {
+        let parts: Vec<&str> = text.split('-').collect();
+        let hexadecimal = |part: &&str| {
+            !part.is_empty() && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        parts.iter().all(hexadecimal)
+            && matches!(parts[..], [time, _, chance] if time.len() >= 8 && chance.len() == 8)
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -52,11 +63,14 @@ mod tests {
         assert_eq!(names.len(), 1000);
         for name in &names {
             assert!(name.as_str().len() < 40);
-            assert!(
-                name.as_str()
-                    .bytes()
-                    .all(|b| b.is_ascii_hexdigit() || b == b'-')
-            );
+            assert!(RunId::is_form(name.as_str()), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_not_taken_for_ours() {
+        for text in ["", "cage-bench-5695", "cafe", "a-b-c", "6b05e20b-16b0-7c50b1a", "--"] {
+            assert!(!RunId::is_form(text), "{text}");
         }
     }
 }

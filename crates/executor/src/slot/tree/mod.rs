@@ -18,7 +18,6 @@ use rustix::process::{Signal, kill_process, kill_process_group};
 use saferun_memory::{ProcessTable, ReadError, Roots};
 
 use super::{RunUsage, SlotId, SlotUsage, Slots, Tier};
-use crate::run_id::RunId;
 use crate::spawn::{Child, Place, SpawnError, SpawnRequest, Spawner};
 
 /// How often newcomers are looked for before what is stopped or killed is left to the next call.
@@ -38,16 +37,20 @@ pub(crate) struct Tree {
     free: Vec<SlotId>,
     notes: Vec<String>,
     next_search: Instant,
+    /// Whether all our children are tasks, what tasks have left, or the guard. A program that
+    /// merely links this crate has children of its own, which must not be taken for tasks'.
+    exclusive: bool,
     ended: bool,
 }
 
 impl Tree {
-    /// Begins; `why` says why nothing better could be had.
+    /// Begins; `why` says why nothing better could be had, `exclusive` whether this process has
+    /// no children but those of the run.
     ///
     /// # Errors
     ///
     /// There is no `/proc`, or orphans can't be made to fall to us.
-    pub(crate) fn open(_run: &RunId, why: Option<String>) -> io::Result<Self> {
+    pub(crate) fn open(why: Option<String>, exclusive: bool) -> io::Result<Self> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
         let table =
             ProcessTable::open(&Roots::default(), Some(std::process::id())).map_err(into_io)?;
@@ -64,6 +67,7 @@ impl Tree {
             free: Vec::new(),
             notes,
             next_search: Instant::now(),
+            exclusive,
             ended: false,
         })
     }
@@ -103,7 +107,7 @@ impl Tree {
     }
 
     /// Whether a child of ours that carries no marks belongs to this slot: because it is in the
-    /// task's session, or because there is no other that it could belong to.
+    /// task's session, or because there is nothing else that it could belong to.
     fn owns_orphan(&self, leader: u32, pid: u32) -> bool {
         if self.leaders().any(|leader| leader == pid) {
             return false;
@@ -112,12 +116,25 @@ impl Tree {
             Some(session) if session == leader => true,
             Some(session) => {
                 let ours = orphans::own_session();
-                session != ours
+                self.exclusive
+                    && session != ours
                     && self.leaders().count() == 1
                     && !self.leaders().any(|leader| leader == session)
             }
             None => false,
         }
+    }
+
+    /// Children of ours that fell to us from tasks; those that have ended are gone afterwards.
+    fn strays(&self) -> Vec<u32> {
+        if !self.exclusive {
+            return Vec::new();
+        }
+        let mut children = orphans::children_of_ours();
+        children.retain(|pid| {
+            !self.leaders().any(|leader| leader == *pid) && orphans::is_living(*pid, true)
+        });
+        children
     }
 
     /// Signals all of a slot until no newcomers are found.
@@ -233,6 +250,8 @@ impl Slots for Tree {
             return Ok(true);
         };
         self.search()?;
+        // Nobody else takes the statuses of those.
+        self.strays();
         let mut empty = true;
         for pid in self.members(leader) {
             // The leader's status is not ours to take.
@@ -302,13 +321,7 @@ impl Slots for Tree {
             for leader in self.leaders() {
                 left.extend(self.table.processes_of(leader).map(|process| process.pid));
             }
-            // Of the children, those in our own session are helpers of our own.
-            let ours = orphans::own_session();
-            let children = orphans::children_of_ours();
-            left.extend(children.into_iter().filter(|pid| {
-                orphans::session(*pid).is_some_and(|session| session != ours)
-                    && !orphans::is_helper(*pid)
-            }));
+            left.extend(self.strays());
             left.retain(|pid| orphans::is_living(*pid, !self.leaders().any(|l| l == *pid)));
             if left.is_empty() {
                 return Ok(());

@@ -9,6 +9,7 @@ use rustix::fs::FlockOperation;
 
 use super::files;
 use super::group::{self, PREFIX};
+use crate::run_id::RunId;
 
 /// How long all that is stale in one hierarchy may take to end.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -17,8 +18,8 @@ const DEADLINE: Duration = Duration::from_secs(2);
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Ends and removes the groups of dead runs right below `parent`, those whose names begin with
-/// ours and whose lock nobody holds; `own` is left alone in any case. Everything else is too.
+/// Ends and removes the groups of dead runs right below `parent`, those that bear a run's
+/// name and whose lock nobody holds; `own` is left alone in any case. Everything else is too.
 pub(crate) fn sweep(parent: BorrowedFd<'_>, own: &str) -> io::Result<()> {
     // An open file description of our own, so that our lock is ours and not the runner's too.
     let parent = files::open_dir(parent, ".")?;
@@ -43,7 +44,9 @@ pub(crate) fn sweep(parent: BorrowedFd<'_>, own: &str) -> io::Result<()> {
 fn candidates(parent: &OwnedFd, own: &str) -> io::Result<Vec<CString>> {
     let mut names = files::children(parent)?;
     names.retain(|name| {
-        name.to_bytes().starts_with(PREFIX.as_bytes()) && name.to_bytes() != own.as_bytes()
+        name.to_str().is_ok_and(|name| {
+            name != own && name.strip_prefix(PREFIX).is_some_and(RunId::is_form)
+        })
     });
     Ok(names)
 }
