@@ -36,6 +36,10 @@ pub(crate) struct Stat {
     pub(crate) parent: u32,
     pub(crate) session: u32,
     pub(crate) start_ticks: u64,
+    /// Its memory is given back, and it only waits to be waited for. A process whose first
+    /// thread has ended looks the same but for the threads that go on.
+    pub(crate) zombie: bool,
+    pub(crate) threads: u64,
     /// CPU time of its own and of its children that have ended and were waited for.
     pub(crate) cpu_ticks: u64,
 }
@@ -58,8 +62,9 @@ impl Stat {
         let mut fields = text[close + 1..]
             .split(u8::is_ascii_whitespace)
             .filter(|field| !field.is_empty());
+        let zombie = matches!(fields.next(), Some(b"Z" | b"X" | b"x"));
         // Numbered as in proc(5), where the state, the first after the name, is 3.
-        let mut at = 3;
+        let mut at = 4;
         let mut field = |number: usize| {
             let skip = number - at;
             at = number + 1;
@@ -72,9 +77,12 @@ impl Stat {
         for number in 14..=17 {
             cpu_ticks = cpu_ticks.saturating_add(field(number)?);
         }
+        let threads = field(20)?;
         Ok(Self {
             parent,
             session,
+            zombie,
+            threads,
             cpu_ticks,
             start_ticks: field(22)?,
         })
@@ -82,8 +90,10 @@ impl Stat {
 }
 
 /// What `/proc/PID/statm` says, in pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Statm {
+    /// Address space; 0 only when there is none any more.
+    pub(crate) size: u64,
     pub(crate) resident: u64,
     /// The part of it that belongs to files or is shared memory.
     pub(crate) shared: u64,
@@ -95,9 +105,11 @@ impl Statm {
             .split_ascii_whitespace()
             .map(|field| decimal(field.as_bytes()));
         match (fields.next(), fields.next(), fields.next()) {
-            (Some(Some(_)), Some(Some(resident)), Some(Some(shared))) => {
-                Ok(Self { resident, shared })
-            }
+            (Some(Some(size)), Some(Some(resident)), Some(Some(shared))) => Ok(Self {
+                size,
+                resident,
+                shared,
+            }),
             _ => Err(Flaw::garbage("counts of pages", text)),
         }
     }
@@ -109,6 +121,24 @@ impl Statm {
 
     pub(crate) fn read(proc: &Path, pid: u32) -> Result<Option<Self>, ReadError> {
         read_if_there(&proc.join(format!("{pid}/statm")), Self::parse)
+    }
+
+    /// By a thread that still has the process's memory when the first one has ended: the
+    /// process's own figure is then 0. `None` when no thread has any.
+    pub(crate) fn read_by_threads(proc: &Path, pid: u32) -> Result<Option<Self>, ReadError> {
+        let threads = proc.join(format!("{pid}/task"));
+        let tids = match all_pids(&threads) {
+            Ok(tids) => tids,
+            Err(error) if error.is_gone() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        for tid in tids {
+            let statm = read_if_there(&threads.join(format!("{tid}/statm")), Self::parse)?;
+            if let Some(statm) = statm.filter(|statm| statm.size > 0) {
+                return Ok(Some(statm));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -162,7 +192,7 @@ fn read_if_there<R>(
         .map_err(|flaw| flaw.at(path))
 }
 
-/// The processes that `/proc` lists now.
+/// The processes that `/proc` lists now; of a process's `task` the threads.
 pub(crate) fn all_pids(proc: &Path) -> Result<Vec<u32>, ReadError> {
     let io = |cause| ReadError::Io {
         path: proc.to_path_buf(),
@@ -195,6 +225,8 @@ mod tests {
             Stat {
                 parent: 17,
                 session: 99,
+                zombie: false,
+                threads: 1,
                 start_ticks: 184_573,
                 cpu_ticks: 26
             }

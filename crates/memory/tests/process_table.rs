@@ -84,6 +84,37 @@ fn of_shared_memory_the_largest_part_counts_once() {
 }
 
 #[test]
+fn no_memory_is_shown_in_three_cases_and_only_one_of_them_has_none() {
+    let system = FakeSystem::new();
+    family(&system);
+    let mut table = table(&system, None);
+    table.add(10, &[]).expect("added");
+    table.find().expect("found");
+    let all = table.use_of(10).expect("read");
+    assert_eq!((all.processes, all.zombies), (4, 0));
+    for pid in [11, 12, 13] {
+        system.write(&format!("proc/{pid}/statm"), "0 0 0 0 0 0 0\n");
+    }
+    // All of them are ending: what they held is not yet given back.
+    assert_eq!(table.use_of(10).expect("read"), all);
+    // 11 has ended. So has 12's first thread, but not its second.
+    let ended = |pid: u32, parent: u32, threads: u32| {
+        let stat = format!(
+            "{pid} (a) b) Z {parent} 0 1 0 -1 0 0 0 0 0 10 20 30 40 20 0 {threads} 0 {} 0 0\n",
+            1000 + pid
+        );
+        system.write(&format!("proc/{pid}/stat"), stat);
+    };
+    ended(11, 10, 1);
+    ended(12, 10, 2);
+    system.write("proc/12/task/12/statm", "0 0 0 0 0 0 0\n");
+    system.write("proc/12/task/99/statm", "999 510 10 0 0 0 0\n");
+    let held = table.use_of(10).expect("read");
+    assert_eq!(held.bytes, (10 + 500 + 13) * page());
+    assert_eq!((held.processes, held.zombies), (3, 1));
+}
+
+#[test]
 fn orphans_are_found_by_all_of_their_marks() {
     for listed in [true, false] {
         let system = FakeSystem::new();

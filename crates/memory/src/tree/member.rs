@@ -16,6 +16,8 @@ const KEPT_AT_MOST: usize = 512;
 pub(super) struct Member {
     id: ProcessId,
     statm: Option<Kept>,
+    /// The last figures while it had memory.
+    last: Statm,
     /// Resident shared memory, and how many pages of files and shared memory there were when it
     /// was read.
     shared_memory_bytes: u64,
@@ -24,7 +26,10 @@ pub(super) struct Member {
 
 /// What a look at a process has shown.
 pub(super) enum Seen {
+    /// It holds so much.
     Here(Statm),
+    /// It has ended, holds nothing, and nobody has waited for it yet.
+    Ended,
     Gone,
 }
 
@@ -57,6 +62,7 @@ impl Member {
         let member = Self {
             id,
             statm,
+            last: Statm::default(),
             shared_memory_bytes: 0,
             at_shared_pages: 0,
         };
@@ -79,13 +85,39 @@ impl Member {
         let Some(statm) = self.statm(proc)? else {
             return Ok(Seen::Gone);
         };
+        if statm.size == 0 {
+            return self.look_without_memory(proc);
+        }
         if self.shared_has_changed(statm.shared) {
             if let Some(bytes) = shared_memory_bytes(proc, self.id.pid)? {
                 self.shared_memory_bytes = bytes;
             }
             self.at_shared_pages = statm.shared;
         }
+        self.last = statm;
         Ok(Seen::Here(statm))
+    }
+
+    /// No memory is shown in three cases, and only in one of them there is none.
+    fn look_without_memory(&mut self, proc: &Path) -> Result<Seen, ReadError> {
+        let pid = self.id.pid;
+        let stat = Stat::read(proc, pid)?;
+        let Some(stat) = stat.filter(|stat| stat.start_ticks == self.id.start_ticks) else {
+            return Ok(Seen::Gone);
+        };
+        if !stat.zombie {
+            // It is ending. The kernel takes the memory from the process first and then gives
+            // it back page by page, which takes long where there is much of it; only then it
+            // becomes a zombie. Until then what it held counts.
+            return Ok(Seen::Here(self.last));
+        }
+        if stat.threads > 1
+            && let Some(statm) = Statm::read_by_threads(proc, pid)?
+        {
+            self.last = statm;
+            return Ok(Seen::Here(statm));
+        }
+        Ok(Seen::Ended)
     }
 
     /// `statm` counts shared memory and pages of files in one figure; only the slow `status`

@@ -52,8 +52,10 @@ pub struct TreeUse {
     /// [`ProcessTable::proportional_use_of`] is exact in the first. Pages of ordinary files,
     /// programs and libraries included, are not counted: they can be reclaimed.
     pub bytes: u64,
-    /// How many processes it has, ended ones that nobody has waited for included.
+    /// How many processes it has that have not ended.
     pub processes: usize,
+    /// How many have ended and have not been waited for. They hold nothing.
+    pub zombies: usize,
 }
 
 /// What a tree holds, where each page counts by its share.
@@ -227,6 +229,7 @@ impl ProcessTable {
         let tree = self.trees.get_mut(&root).ok_or(NO_TREE)?;
         let mut pages = 0u64;
         let mut shared_memory = 0;
+        let mut zombies = 0;
         let mut gone = Vec::new();
         for (&pid, member) in &mut tree.members {
             match member.look(&self.roots.proc)? {
@@ -234,6 +237,7 @@ impl ProcessTable {
                     pages = pages.saturating_add(statm.anonymous());
                     shared_memory = shared_memory.max(member.shared_memory_bytes());
                 }
+                Seen::Ended => zombies += 1,
                 Seen::Gone => gone.push(pid),
             }
         }
@@ -245,7 +249,8 @@ impl ProcessTable {
             bytes: pages
                 .saturating_mul(self.page_bytes)
                 .saturating_add(shared_memory),
-            processes: tree.members.len(),
+            processes: tree.members.len() - zombies,
+            zombies,
         })
     }
 
@@ -294,8 +299,8 @@ impl ProcessTable {
         Ok(tree.cpu)
     }
 
-    /// The processes of the tree that were known at the last look. Some may have ended since:
-    /// compare the time of start, or use a pidfd, before doing anything to one.
+    /// The processes of the tree that were known at the last look, zombies included. Some may
+    /// have ended since: compare the time of start, or use a pidfd, before doing anything to one.
     pub fn processes_of(&self, root: u32) -> impl Iterator<Item = ProcessId> {
         self.trees
             .get(&root)
