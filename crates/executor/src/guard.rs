@@ -54,7 +54,7 @@ pub fn open(
 ) -> io::Result<(Box<dyn Slots>, Option<Guard>)> {
     let slots: Box<dyn Slots> = match with_groups(containment, run) {
         Ok(slots) => Box::new(slots),
-        Err(why) => Box::new(Tree::open(run, why)?),
+        Err(why) => Box::new(Tree::open(why, ancestor::is_supervised())?),
     };
     if slots.guarded().is_empty()
         && let Some(fd) = ancestor::watch()

@@ -72,7 +72,7 @@ pub(super) fn watch() -> Option<OwnedFd> {
 }
 
 /// The mark names the guard, so that one that was inherited from farther above is not believed.
-fn is_supervised() -> bool {
+pub(super) fn is_supervised() -> bool {
     let parent = getppid().map(|pid| pid.as_raw_nonzero().to_string());
     std::env::var(ENVIRONMENT_MARK).ok() == parent && parent.is_some()
 }

@@ -118,10 +118,8 @@ impl CgroupV1 {
         })
     }
 
-    fn slot(&self, slot: SlotId) -> io::Result<&Slot> {
-        self.slots
-            .get(slot.0)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no such slot"))
+    fn slot(&mut self, slot: SlotId) -> io::Result<&mut Slot> {
+        self.slots.get_mut(slot.0).ok_or_else(no_such_slot)
     }
 
     fn run_groups(&self) -> impl Iterator<Item = &RunGroup> {
@@ -132,6 +130,10 @@ impl CgroupV1 {
             .chain([&self.memory])
             .chain(self.pids.iter().map(|(group, _)| group))
     }
+}
+
+fn no_such_slot() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "there is no such slot")
 }
 
 /// Our own memory group, if groups below it would bind what is in them.
@@ -208,20 +210,21 @@ impl Slots for CgroupV1 {
     }
 
     fn spawn(&mut self, slot: SlotId, request: &SpawnRequest<'_>) -> Result<Child, SpawnError> {
-        let slot = self
-            .slots
-            .get(slot.0)
-            .ok_or_else(|| SpawnError::Process(io::ErrorKind::NotFound.into()))?;
+        let Some(slot) = self.slots.get_mut(slot.0) else {
+            return Err(SpawnError::Process(no_such_slot()));
+        };
+        slot.renew(self.unified.as_ref())
+            .map_err(SpawnError::Process)?;
         let pids = self.pids.as_ref().map(|(_, procs)| procs.as_fd());
         slot.born(pids, |place| self.spawner.spawn(request, place))
     }
 
     fn freeze(&mut self, slot: SlotId) -> io::Result<()> {
-        self.slot(slot)?.stop().freeze()
+        self.slot(slot)?.freeze()
     }
 
     fn thaw(&mut self, slot: SlotId) -> io::Result<()> {
-        self.slot(slot)?.stop().thaw()
+        self.slot(slot)?.thaw()
     }
 
     fn signal(&mut self, slot: SlotId, signal: Signal) -> io::Result<()> {
@@ -241,8 +244,6 @@ impl Slots for CgroupV1 {
         let Some(slot) = self.slots.get_mut(id.0) else {
             return;
         };
-        // A slot that was ended while frozen would freeze the next task too.
-        let _ = slot.stop().thaw();
         slot.begin();
         let emptying = match slot.to_be_emptied() {
             Some(dir) => dir.and_then(|dir| self.emptier.empty_slot(id, dir)).is_ok(),

@@ -21,6 +21,7 @@ const CACHE_KEPT: u64 = 16 << 20;
 
 #[derive(Debug)]
 pub(super) struct Slot {
+    name: String,
     memory: GroupV1,
     memory_dir: OwnedFd,
     memory_procs: OwnedFd,
@@ -28,6 +29,10 @@ pub(super) struct Slot {
     freezer: Option<(OwnedFd, OwnedFd)>,
     kills_before: u64,
     cpu_before: Duration,
+    /// Whether its unified group was killed; see [`Slot::renew`].
+    killed: bool,
+    /// Whether it was stopped and not let go on since.
+    stopped: bool,
 }
 
 /// The part of a slot in the unified hierarchy, which freezes, kills and counts CPU time. It
@@ -40,6 +45,18 @@ struct Unified {
     cpu_stat: OwnedFd,
 }
 
+impl Unified {
+    fn make(run: &RunGroup, name: &str) -> io::Result<Self> {
+        let dir = make_dir(run, name)?;
+        Ok(Self {
+            procs: files::open_write(&dir, "cgroup.procs")?,
+            events: files::open_read(&dir, "cgroup.events")?,
+            cpu_stat: files::open_read(&dir, "cpu.stat")?,
+            dir,
+        })
+    }
+}
+
 impl Slot {
     /// Makes the groups `name` below those of the run.
     pub(super) fn make(
@@ -50,17 +67,7 @@ impl Slot {
     ) -> io::Result<Self> {
         let memory_dir = make_dir(memory, name)?;
         let group = GroupV1::open(&memory.path.join(name)).map_err(into_io)?;
-        let unified = unified
-            .map(|run| {
-                let dir = make_dir(run, name)?;
-                Ok::<_, io::Error>(Unified {
-                    procs: files::open_write(&dir, "cgroup.procs")?,
-                    events: files::open_read(&dir, "cgroup.events")?,
-                    cpu_stat: files::open_read(&dir, "cpu.stat")?,
-                    dir,
-                })
-            })
-            .transpose()?;
+        let unified = unified.map(|run| Unified::make(run, name)).transpose()?;
         let freezer = freezer
             .map(|run| {
                 let dir = make_dir(run, name)?;
@@ -69,6 +76,7 @@ impl Slot {
             })
             .transpose()?;
         let mut slot = Self {
+            name: name.to_owned(),
             memory_procs: files::open_write(&memory_dir, "cgroup.procs")?,
             memory: group,
             memory_dir,
@@ -76,6 +84,8 @@ impl Slot {
             freezer,
             kills_before: 0,
             cpu_before: Duration::ZERO,
+            killed: false,
+            stopped: false,
         };
         slot.begin();
         Ok(slot)
@@ -104,8 +114,42 @@ impl Slot {
         })
     }
 
+    /// Puts a new unified group in the place of one that was killed, before the next birth.
+    ///
+    /// Some kernels (6.18 for one) count kills of a group, compare the count when a process is
+    /// born in it with that of its parent's group, and kill the child if they differ: meant for
+    /// those who fork while they are killed, but with `CLONE_INTO_CGROUP` it meets every birth
+    /// in a group that was ever killed.
+    pub(super) fn renew(&mut self, run: Option<&RunGroup>) -> io::Result<()> {
+        let (true, Some(run)) = (self.killed, run) else {
+            return Ok(());
+        };
+        let generation = self.name.split('.').nth(1).and_then(|n| n.parse().ok());
+        let place = self.name.split('.').next().unwrap_or_default();
+        let name = format!("{place}.{}", generation.unwrap_or(0u64) + 1);
+        self.unified = Some(Unified::make(run, &name)?);
+        // If it can't be removed yet, it goes with the run's group.
+        let _ = rustix::fs::unlinkat(&run.dir, &*self.name, rustix::fs::AtFlags::REMOVEDIR);
+        self.name = name;
+        self.killed = false;
+        self.stopped = false;
+        self.begin();
+        Ok(())
+    }
+
+    pub(super) fn freeze(&mut self) -> io::Result<()> {
+        self.stopped = true;
+        self.stop().freeze()
+    }
+
+    pub(super) fn thaw(&mut self) -> io::Result<()> {
+        self.stop().thaw()?;
+        self.stopped = false;
+        Ok(())
+    }
+
     /// How everything in the slot is stopped and let go on.
-    pub(super) fn stop(&self) -> Stop<'_> {
+    fn stop(&self) -> Stop<'_> {
         match (&self.unified, &self.freezer) {
             (Some(unified), _) => Stop::Unified(unified.dir.as_fd()),
             (None, Some((dir, _))) => Stop::Freezer(dir.as_fd()),
@@ -120,7 +164,8 @@ impl Slot {
         Ok(())
     }
 
-    pub(super) fn kill(&self) {
+    pub(super) fn kill(&mut self) {
+        self.killed = true;
         if let Some(unified) = &self.unified {
             group::kill(unified.dir.as_fd());
         }
@@ -164,6 +209,10 @@ impl Slot {
 
     /// Counts from here on for the next task.
     pub(super) fn begin(&mut self) {
+        // A slot that was ended while stopped would stop the next task too.
+        if self.stopped {
+            let _ = self.thaw();
+        }
         // Writing sets the peak to what is charged now.
         let _ = files::write(&self.memory_dir, "memory.max_usage_in_bytes", "0");
         self.kills_before = self.kills_total().unwrap_or(self.kills_before);

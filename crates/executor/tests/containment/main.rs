@@ -1,0 +1,7 @@
+//! Containment on real processes and, where they can be had, real control groups.
+
+mod birth;
+mod groups;
+mod support;
+mod survivors;
+mod trees;
