@@ -64,7 +64,7 @@ pub struct TreePss {
     /// The memory, pages of files included.
     pub bytes: u64,
     /// How many processes are in the sum with anonymous and shared memory in full instead,
-    /// because they belong to another user or the kernel doesn't tell.
+    /// because they belong to another user, are just ending, or the kernel doesn't tell.
     pub estimated: usize,
 }
 
