@@ -5,11 +5,13 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
+mod child;
 mod clone;
 pub(crate) mod signals;
 
 pub(crate) use clone::adopt;
-use clone::{Plan, Signals, Stack, Step};
+use child::Signals;
+use clone::{Plan, Stack, Step, Ways};
 
 /// What is started. Everything is prepared beforehand, so that nothing is allocated between
 /// clone and exec.
@@ -112,14 +114,14 @@ pub(crate) struct Helper<'a> {
 /// Starts processes; keeps what is needed for it from one to the next.
 pub(crate) struct Spawner {
     stack: Stack,
-    clone3: bool,
+    ways: Ways,
     oom_score_adj: Vec<u8>,
 }
 
 impl std::fmt::Debug for Spawner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Spawner")
-            .field("clone3", &self.clone3)
+            .field("ways", &self.ways)
             .finish_non_exhaustive()
     }
 }
@@ -135,7 +137,10 @@ impl Spawner {
             .unwrap_or(0);
         Self {
             stack: Stack::new(),
-            clone3: true,
+            ways: Ways {
+                clone3: true,
+                birth: true,
+            },
             oom_score_adj: (own + OOM_SCORE_RAISE).min(1000).to_string().into_bytes(),
         }
     }
@@ -159,10 +164,10 @@ impl Spawner {
             signals: Signals::Default,
             oom_score_adj: Some(&self.oom_score_adj),
         };
-        clone::start(&plan, &mut self.stack, &mut self.clone3)
+        clone::start(&plan, &mut self.stack, &mut self.ways)
             .map(|(pid, pidfd)| Child { pid, pidfd })
             .map_err(|(step, cause)| {
-                if step == Step::Process || is_passing(&cause) {
+                if matches!(step, Step::Process | Step::Group) || is_passing(&cause) {
                     return SpawnError::Process(cause);
                 }
                 let text = |s: Option<&CString>| {
@@ -201,7 +206,7 @@ impl Spawner {
             },
             oom_score_adj: None,
         };
-        clone::start(&plan, &mut self.stack, &mut self.clone3)
+        clone::start(&plan, &mut self.stack, &mut self.ways)
             .map(|(pid, pidfd)| Child { pid, pidfd })
             .map_err(|(_, cause)| cause)
     }
@@ -233,6 +238,67 @@ mod tests {
         assert_eq!(paths("./ls", Some("/a")), ["./ls"]);
         assert_eq!(paths("ls", None), ["/bin/ls", "/usr/bin/ls"]);
         assert_eq!(paths("", Some("/a")), [""]);
+    }
+
+    /// What a shell command exits with when it is started in these ways.
+    fn exit_code(spawner: &mut Spawner, place: Place<'_>) -> Option<i32> {
+        use std::os::fd::AsFd;
+
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+        let null = std::fs::File::open("/dev/null").expect("/dev/null");
+        let argv = ["sh", "-c", "exit 5"].map(|arg| CString::new(arg).expect("no NUL"));
+        let request = SpawnRequest {
+            candidates: &[c"/no/such/sh".to_owned(), c"/bin/sh".to_owned()],
+            argv: &argv,
+            envp: &[],
+            workdir: Some(&c"/".to_owned()),
+            stdin: null.as_fd(),
+            stdout: null.as_fd(),
+            stderr: null.as_fd(),
+        };
+        let child = spawner.spawn(&request, place).expect("it starts");
+        waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED)
+            .expect("a child")
+            .expect("a status")
+            .exit_status()
+    }
+
+    #[test]
+    fn the_older_way_starts_the_same() {
+        let mut spawner = Spawner::new();
+        spawner.ways.clone3 = false;
+        assert_eq!(exit_code(&mut spawner, Place::default()), Some(5));
+        assert_eq!(exit_code(&mut spawner, Place::default()), Some(5));
+    }
+
+    #[test]
+    fn a_group_that_was_killed_can_still_be_joined() {
+        use std::os::fd::AsFd;
+
+        use saferun_memory::{OwnGroups, Roots};
+
+        use crate::slot::v1::{files, group};
+
+        let own = OwnGroups::read(&Roots::default()).expect("groups").unified;
+        let name = format!("{}{}", group::PREFIX, crate::run_id::RunId::new());
+        let made = own.filter(|own| own.exact).and_then(|own| {
+            group::RunGroup::make(group::Hierarchy::Unified, &own.dir, &name).ok()
+        });
+        let Some(run) = made else {
+            println!("skipped: no unified group can be made here");
+            return;
+        };
+        group::kill(run.dir.as_fd());
+        let procs = files::open_write(&run.dir, "cgroup.procs").expect("writable");
+        let place = Place {
+            unified_dir: Some(run.dir.as_fd()),
+            unified_procs: Some(procs.as_fd()),
+            join: &[],
+        };
+        assert_eq!(exit_code(&mut Spawner::new(), place), Some(5));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
+        run.end(deadline).expect("removed");
     }
 
     #[test]

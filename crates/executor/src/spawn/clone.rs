@@ -1,9 +1,8 @@
-//! The one place with `unsafe` on the way to a process: clone without copying, then exec.
+//! Making a process without copying one.
 //!
 //! The child shares the runner's memory until it has become the new program (`CLONE_VM`), and
 //! the calling thread sleeps for so long (`CLONE_VFORK`). So its cost doesn't grow with the
-//! runner, its errors reach the parent through a field of [`Context`], and it may do only what
-//! a signal handler may: system calls on what the parent has prepared, no allocation, no lock.
+//! runner, and its errors reach the parent through a field of [`Context`].
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
@@ -11,7 +10,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-use super::signals::{BlockedSignals, Disposition, set_disposition, unblock_all};
+use super::child::{Context, STEP_EXEC, STEP_WORKDIR, Signals, child};
+use super::signals::BlockedSignals;
 
 /// What becomes of the child, prepared by the parent.
 pub(super) struct Plan<'a> {
@@ -39,23 +39,13 @@ pub(super) struct Plan<'a> {
     pub(super) oom_score_adj: Option<&'a [u8]>,
 }
 
-/// What a child does on signals until it decides itself. In any case it begins with an empty
-/// mask and none of our handlers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signals {
-    /// The default, whatever the runner does or ignores.
-    Default,
-    /// It ignores what asks a program to end or stop.
-    Steadfast,
-    /// It ignores what we ignore.
-    Inherited,
-}
-
 /// Where the child failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Before there was a process, or on the way into its groups and descriptors.
+    /// Before there was a process.
     Process,
+    /// On the way into its groups, session and descriptors.
+    Group,
     /// Entering its directory.
     Workdir,
     /// Becoming the program.
@@ -78,39 +68,54 @@ impl Stack {
     }
 }
 
-/// What the child reads and reports; lives in the parent's frame.
-struct Context {
-    candidates: *const *const c_char,
-    argv: *const *const c_char,
-    /// The same arguments behind `/bin/sh` and a place for the script's path.
-    shell_argv: *mut *const c_char,
-    envp: *const *const c_char,
-    workdir: *const c_char,
-    fds: *mut RawFd,
-    fd_count: usize,
-    join: *const RawFd,
-    join_count: usize,
-    session: bool,
-    signals: Signals,
-    adj: *const u8,
-    adj_len: usize,
-    failed_step: c_int,
-    errno: c_int,
+/// What of the newest ways the system supports; cleared for good once it has refused.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ways {
+    /// `clone3`.
+    pub(super) clone3: bool,
+    /// Birth in a unified group.
+    pub(super) birth: bool,
 }
 
-const STEP_PROCESS: c_int = 1;
-const STEP_WORKDIR: c_int = 2;
-const STEP_EXEC: c_int = 3;
-
 /// Starts the child; returns when it has become its program, or why it could not.
-///
-/// `clone3` says whether the newest way is to be tried first, and is cleared once the system
-/// has refused it.
 pub(super) fn start(
     plan: &Plan<'_>,
     stack: &mut Stack,
-    clone3: &mut bool,
+    ways: &mut Ways,
 ) -> Result<(u32, OwnedFd), (Step, io::Error)> {
+    loop {
+        let tried = *ways;
+        match attempt(plan, stack, tried) {
+            Ok(Attempt::Started(pid, pidfd)) => return Ok((pid, pidfd)),
+            Ok(Attempt::Stillborn(pidfd)) => {
+                reap(&pidfd);
+                let birth = tried.clone3 && tried.birth && plan.unified_dir.is_some();
+                if !birth {
+                    return Err((Step::Process, io::ErrorKind::Interrupted.into()));
+                }
+                // The kernel kills what is born in this group before it has run at all (see
+                // where groups that were killed are renewed), so it joins it instead.
+                ways.birth = false;
+            }
+            Err((Step::Process, error)) if tried.clone3 && is_unsupported(&error) => {
+                ways.clone3 = false;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+enum Attempt {
+    Started(u32, OwnedFd),
+    /// It was killed before it ran.
+    Stillborn(OwnedFd),
+}
+
+fn attempt(
+    plan: &Plan<'_>,
+    stack: &mut Stack,
+    ways: Ways,
+) -> Result<Attempt, (Step, io::Error)> {
     let candidates = pointers(plan.candidates);
     let argv = pointers(plan.argv);
     let envp = pointers(plan.envp);
@@ -120,8 +125,14 @@ pub(super) fn start(
     if plan.argv.is_empty() {
         shell_argv.push(ptr::null());
     }
+    let birth = plan.unified_dir.filter(|_| ways.clone3 && ways.birth);
+    let join: Vec<RawFd> = plan
+        .join
+        .iter()
+        .chain(plan.unified_procs.as_ref().filter(|_| birth.is_none()))
+        .map(AsRawFd::as_raw_fd)
+        .collect();
     let mut fds: Vec<RawFd> = plan.fds.iter().map(AsRawFd::as_raw_fd).collect();
-    let mut join: Vec<RawFd> = plan.join.iter().map(AsRawFd::as_raw_fd).collect();
     let adj = plan.oom_score_adj.unwrap_or_default();
     let mut context = Context {
         candidates: candidates.as_ptr(),
@@ -137,51 +148,52 @@ pub(super) fn start(
         signals: plan.signals,
         adj: adj.as_ptr(),
         adj_len: adj.len(),
+        has_run: false,
         failed_step: 0,
         errno: 0,
     };
 
-    let mask = BlockedSignals::block();
-    let mut made = Err(io::Error::from_raw_os_error(libc::ENOSYS));
-    if *clone3 {
-        // SAFETY: the context, all that it points to and the stack outlive the call, and the
-        // child is done with them when it returns.
-        made = unsafe { clone3_child(&mut context, stack, plan.unified_dir) };
-        *clone3 = !matches!(&made, Err(error) if is_unsupported(error));
-    }
-    if !*clone3 {
-        if let Some(procs) = plan.unified_procs {
-            join.push(procs.as_raw_fd());
-            context.join = join.as_ptr();
-            context.join_count = join.len();
+    let blocked = BlockedSignals::block();
+    // SAFETY: the context, all that it points to and the stack outlive the call, and the child
+    // is done with them when it returns.
+    let made = unsafe {
+        if ways.clone3 {
+            clone3_child(&mut context, stack, birth)
+        } else {
+            clone_child(&mut context, stack)
         }
-        // SAFETY: as above.
-        made = unsafe { clone_child(&mut context, stack) };
-    }
-    drop(mask);
+    };
+    drop(blocked);
 
     let (pid, pidfd) = made.map_err(|error| (Step::Process, error))?;
     // SAFETY: the child wrote these through the pointer that it got, behind the compiler's back.
-    let (failed_step, errno) = unsafe {
+    let (has_run, failed_step, errno) = unsafe {
         (
+            ptr::read_volatile(&raw const context.has_run),
             ptr::read_volatile(&raw const context.failed_step),
             ptr::read_volatile(&raw const context.errno),
         )
     };
-    if failed_step == 0 {
-        return Ok((pid, pidfd));
-    }
-    // It has exited or is about to: the wait is short, and nobody else knows of this child.
-    while let Err(rustix::io::Errno::INTR) = rustix::process::waitid(
-        rustix::process::WaitId::PidFd(std::os::fd::AsFd::as_fd(&pidfd)),
-        rustix::process::WaitIdOptions::EXITED,
-    ) {}
     let step = match failed_step {
+        0 if !has_run => return Ok(Attempt::Stillborn(pidfd)),
+        0 => return Ok(Attempt::Started(pid, pidfd)),
         STEP_WORKDIR => Step::Workdir,
         STEP_EXEC => Step::Exec,
-        _ => Step::Process,
+        _ => Step::Group,
     };
+    reap(&pidfd);
     Err((step, io::Error::from_raw_os_error(errno)))
+}
+
+/// Takes the status of a child that has ended or is about to. Nobody else knows of it.
+fn reap(pidfd: &OwnedFd) {
+    use std::os::fd::AsFd;
+
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+    while let Err(rustix::io::Errno::INTR) =
+        waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)
+    {}
 }
 
 /// Whether the system doesn't know `clone3` or what we ask of it (old kernels, filters of
@@ -319,152 +331,6 @@ unsafe fn clone_child(context: *mut Context, stack: &mut Stack) -> io::Result<(u
     }
     // SAFETY: the system has just made this descriptor for us.
     Ok((pid as u32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
-}
-
-/// The child's whole life in our code.
-extern "C" fn child(context: *mut Context) -> ! {
-    // SAFETY: the parent sleeps, so nobody else touches the context; all pointers in it were
-    // made from vectors and strings that live in the parent's frame, with the lengths given or
-    // ended by a null pointer. Only system calls are made.
-    unsafe {
-        let context = &mut *context;
-        let (step, errno) = run(context);
-        context.failed_step = step;
-        context.errno = errno;
-        loop {
-            libc::syscall(libc::SYS_exit_group, 127);
-        }
-    }
-}
-
-fn errno() -> c_int {
-    // SAFETY: the location is the calling thread's own, which sleeps in the parent meanwhile.
-    unsafe { *libc::__errno_location() }
-}
-
-/// # Safety
-///
-/// Only for the child; see [`child`].
-unsafe fn run(context: &mut Context) -> (c_int, c_int) {
-    // SAFETY: see `child`.
-    unsafe {
-        // Groups come first, so that all that follows is charged to them.
-        for i in 0..context.join_count {
-            let fd = *context.join.add(i);
-            if libc::syscall(libc::SYS_write, fd, c"0".as_ptr(), 1usize) < 0 {
-                return (STEP_PROCESS, errno());
-            }
-        }
-        if context.session && libc::syscall(libc::SYS_setsid) < 0 {
-            return (STEP_PROCESS, errno());
-        }
-        if context.adj_len > 0 {
-            raise_oom_score(context.adj, context.adj_len);
-        }
-        if !context.workdir.is_null() && libc::syscall(libc::SYS_chdir, context.workdir) < 0 {
-            return (STEP_WORKDIR, errno());
-        }
-        if let Err(errno) = place_fds(context.fds, context.fd_count) {
-            return (STEP_PROCESS, errno);
-        }
-        place_signals(context.signals);
-        exec(context)
-    }
-}
-
-/// So that if the kernel must kill after all, it is one of ours. Raising needs no privilege;
-/// where there is no `/proc` it can't be done, and the task runs all the same.
-unsafe fn raise_oom_score(text: *const u8, len: usize) {
-    // SAFETY: plain system calls; the text has the length given.
-    unsafe {
-        let path = c"/proc/self/oom_score_adj";
-        let flags = libc::O_WRONLY | libc::O_CLOEXEC;
-        let fd = libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags, 0);
-        if fd >= 0 {
-            libc::syscall(libc::SYS_write, fd, text, len);
-            libc::syscall(libc::SYS_close, fd);
-        }
-    }
-}
-
-/// Makes the descriptors 0, 1, 2 and so on, and closes all others.
-unsafe fn place_fds(fds: *mut RawFd, count: usize) -> Result<(), c_int> {
-    // SAFETY: `fds` holds `count` numbers; the rest is plain system calls on our own table.
-    unsafe {
-        let above = count as c_int;
-        // One that lies in the way of another moves aside first.
-        for i in 0..count {
-            if *fds.add(i) < above {
-                let moved =
-                    libc::syscall(libc::SYS_fcntl, *fds.add(i), libc::F_DUPFD_CLOEXEC, above);
-                if moved < 0 {
-                    return Err(errno());
-                }
-                *fds.add(i) = moved as RawFd;
-            }
-        }
-        for i in 0..count {
-            if libc::syscall(libc::SYS_dup3, *fds.add(i), i, 0) < 0 {
-                return Err(errno());
-            }
-        }
-        if libc::syscall(libc::SYS_close_range, above, c_int::MAX, 0) < 0 {
-            // Kernels before 5.9. More than this many are not open in a runner.
-            for fd in above..4096 {
-                libc::syscall(libc::SYS_close, fd);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Dispositions, then an empty mask; none of our handlers is left when it is lifted.
-fn place_signals(signals: Signals) {
-    if signals != Signals::Inherited {
-        for signal in 1..=64 {
-            set_disposition(signal, Disposition::Default);
-        }
-    }
-    if signals == Signals::Steadfast {
-        for signal in [
-            libc::SIGHUP,
-            libc::SIGINT,
-            libc::SIGQUIT,
-            libc::SIGTERM,
-            libc::SIGTSTP,
-        ] {
-            set_disposition(signal, Disposition::Ignored);
-        }
-    }
-    unblock_all();
-}
-
-/// Tries the candidates the way `execvp` does.
-unsafe fn exec(context: &mut Context) -> (c_int, c_int) {
-    let mut last = libc::ENOENT;
-    let mut denied = false;
-    // SAFETY: all lists end with a null pointer.
-    unsafe {
-        let mut next = context.candidates;
-        while !(*next).is_null() {
-            let path = *next;
-            next = next.add(1);
-            libc::syscall(libc::SYS_execve, path, context.argv, context.envp);
-            last = errno();
-            if last == libc::ENOEXEC {
-                *context.shell_argv.add(1) = path;
-                let shell = *context.shell_argv;
-                libc::syscall(libc::SYS_execve, shell, context.shell_argv, context.envp);
-                last = errno();
-            }
-            match last {
-                libc::EACCES => denied = true,
-                libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
-                _ => return (STEP_EXEC, last),
-            }
-        }
-    }
-    (STEP_EXEC, if denied { libc::EACCES } else { last })
 }
 
 /// Takes a descriptor that a parent has left to us under an agreed number, if there is one.
