@@ -9,24 +9,26 @@ use saferun_executor::RunReport;
 /// Where several apply, the one with the higher precedence wins: a signal, then usage, then a
 /// task that does not fit, then a failed task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
-    /// Everything succeeded (an empty list too).
-    Success = 0,
-    /// Some task failed: its own exit status, a signal, a timeout, a program that could not be
+    /// 0: everything succeeded (an empty list too).
+    Success,
+    /// 1: some task failed: its own exit status, a signal, a timeout, a program that could not be
     /// started. Also: nobody reads the output any more, so the rest was not run.
-    TaskFailed = 1,
-    /// The command line, the input or the surroundings are wrong, so that the run could not be
+    TaskFailed,
+    /// 2: the command line, the input or the surroundings are wrong, so that the run could not be
     /// begun or carried on.
-    Usage = 2,
-    /// A task can't fit the budget even alone, or was given up under pressure.
-    DoesNotFit = 3,
-    /// A hang-up (SIGHUP) ended the run.
-    HungUp = 129,
-    /// Ctrl-C (SIGINT) ended the run.
-    Interrupted = 130,
-    /// A termination request (SIGTERM) ended the run.
-    Terminated = 143,
+    Usage,
+    /// 3: a task can't fit the budget even alone, or was given up under pressure.
+    DoesNotFit,
+    /// 129: a hang-up (SIGHUP) ended the run.
+    HungUp,
+    /// 130: Ctrl-C (SIGINT) ended the run.
+    Interrupted,
+    /// 143: a termination request (SIGTERM) ended the run.
+    Terminated,
+    /// This process watched over another one of itself, which ended with this code: one of the
+    /// above, or 128 and a signal's number if it was killed.
+    Relayed(u8),
 }
 
 impl Exit {
@@ -56,7 +58,16 @@ impl Exit {
 
     /// The number.
     pub fn code(self) -> u8 {
-        self as u8
+        match self {
+            Exit::Success => 0,
+            Exit::TaskFailed => 1,
+            Exit::Usage => 2,
+            Exit::DoesNotFit => 3,
+            Exit::HungUp => 129,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
+            Exit::Relayed(code) => code,
+        }
     }
 }
 

@@ -1,28 +1,40 @@
 //! The guard's entry into a run.
 
+use std::ffi::OsString;
+use std::io::Write;
+
+use saferun_executor::guard::{self, Role};
 use saferun_executor::{Containment, GuardProgram};
 
-use crate::error::CliError;
+use crate::GUARD_MODE;
 use crate::exit::Exit;
 
-/// Which of the two this process is, once the guard has been entered.
+/// Which of the two this process is.
 #[derive(Debug)]
-pub(super) enum Guarded {
-    /// The runner; it starts this guard, if there is one to start.
-    Runner(Option<GuardProgram>),
+pub(crate) enum Guarded {
+    /// The runner; this starts its guard where none is above it.
+    Runner(GuardProgram),
     /// The guard, and the run is over.
-    #[expect(
-        dead_code,
-        reason = "the guard becomes the tasks' ancestor where there are no groups"
-    )]
     Ended(Exit),
 }
 
-/// Takes whatever has to be arranged before the run begins.
-///
-/// # Errors
-///
-/// The system refused.
-pub(super) fn enter(_: Containment) -> Result<Guarded, CliError> {
-    Ok(Guarded::Runner(None))
+/// Puts a guard above the run where that is what contains it. To be called while this process
+/// has no threads and nothing open.
+pub(crate) fn enter(containment: Containment) -> Guarded {
+    let program = GuardProgram {
+        program: OsString::from("/proc/self/exe"),
+        args: vec![OsString::from(GUARD_MODE)],
+    };
+    match guard::enter(containment, &program) {
+        Ok(Role::Runner) => Guarded::Runner(program),
+        Ok(Role::Ended(code)) => Guarded::Ended(Exit::Relayed(code)),
+        Err(error) => {
+            // A guard below the runner still ends what the run leaves, found by its marks.
+            let _ = writeln!(
+                std::io::stderr(),
+                "saferun: no guard above the run: {error}"
+            );
+            Guarded::Runner(program)
+        }
+    }
 }

@@ -24,6 +24,16 @@ use crate::settings::{JsonTarget, Parallel, RunSettings};
 /// The command line or its input is wrong, or the run could not be begun or carried on.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let settings = RunSettings::resolve(args);
+    // Before anything is opened and while this process is small: the guard may become the parent
+    // of all that follows, and then this very command line is read once more below it.
+    let guard = if args.dry_run {
+        None
+    } else {
+        match guarded::enter(settings.containment) {
+            Guarded::Runner(program) => Some(program),
+            Guarded::Ended(exit) => return Ok(exit),
+        }
+    };
     let line = CommandLine {
         command: &args.command,
         file: args.arg_file.as_deref(),
@@ -34,12 +44,6 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         return dry_run::dry_run(work.source);
     }
     let shown = Shown::choose(&settings);
-    // Before any thread exists and while this process is small: the guard may become the parent
-    // of all that follows.
-    let guard = match guarded::enter(settings.containment)? {
-        Guarded::Runner(program) => program,
-        Guarded::Ended(exit) => return Ok(exit),
-    };
     if shown != Shown::Json {
         hints(&settings, &mut work);
     }

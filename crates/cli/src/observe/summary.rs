@@ -122,7 +122,7 @@ impl Summary {
                 peak(report)
             ),
         );
-        if !self.once && report.heaviest.len() > 1 {
+        if !self.once && report.heaviest.len() > 1 && report.peak_bytes > 0 {
             let heaviest: Vec<String> = report
                 .heaviest
                 .iter()
