@@ -7,9 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 
 mod child;
 mod clone;
+mod cradle;
 pub(crate) mod signals;
 
 pub(crate) use clone::adopt;
+pub(crate) use cradle::Cradle;
 use child::Signals;
 use clone::{Plan, Stack, Step, Ways};
 
@@ -94,7 +96,9 @@ pub(crate) struct Place<'a> {
     pub(crate) unified_dir: Option<BorrowedFd<'a>>,
     /// Its `cgroup.procs`, where birth in it isn't supported.
     pub(crate) unified_procs: Option<BorrowedFd<'a>>,
-    /// `cgroup.procs` of groups of v1.
+    /// The thread in whose groups it is born.
+    pub(crate) cradle: Option<&'a Cradle>,
+    /// `cgroup.procs` of further groups, which it moves itself to.
     pub(crate) join: &'a [BorrowedFd<'a>],
 }
 
@@ -159,6 +163,7 @@ impl Spawner {
             fds: &[request.stdin, request.stdout, request.stderr],
             unified_dir: place.unified_dir,
             unified_procs: place.unified_procs,
+            cradle: place.cradle,
             join: place.join,
             session: true,
             signals: Signals::Default,
@@ -197,6 +202,7 @@ impl Spawner {
             fds: helper.fds,
             unified_dir: None,
             unified_procs: None,
+            cradle: None,
             join: &[],
             session: helper.steadfast,
             signals: if helper.steadfast {
@@ -294,6 +300,7 @@ mod tests {
         let place = Place {
             unified_dir: Some(run.dir.as_fd()),
             unified_procs: Some(procs.as_fd()),
+            cradle: None,
             join: &[],
         };
         assert_eq!(exit_code(&mut Spawner::new(), place), Some(5));

@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use super::child::{Context, STEP_EXEC, STEP_WORKDIR, Signals, child};
+use super::cradle::Cradle;
 use super::signals::BlockedSignals;
 
 /// What becomes of the child, prepared by the parent.
@@ -31,6 +32,8 @@ pub(super) struct Plan<'a> {
     pub(super) unified_procs: Option<BorrowedFd<'a>>,
     /// `cgroup.procs` of further groups, joined before anything else.
     pub(super) join: &'a [BorrowedFd<'a>],
+    /// The thread in whose groups it is born; else it is born in the caller's.
+    pub(super) cradle: Option<&'a Cradle>,
     /// Whether it leads a session of its own.
     pub(super) session: bool,
     /// What it does on signals at first.
@@ -105,6 +108,31 @@ pub(super) fn start(
     }
 }
 
+/// A birth with all that it needs, to be made by this thread or another.
+pub(super) struct Order {
+    context: *mut Context,
+    stack: *mut c_void,
+    unified_dir: Option<RawFd>,
+    clone3: bool,
+}
+
+// SAFETY: whoever gives an order waits, with all that it points to, until it is carried out.
+unsafe impl Send for Order {}
+
+impl Order {
+    /// Makes the child. All signals must be blocked in the calling thread.
+    pub(super) fn make(self) -> io::Result<(u32, OwnedFd)> {
+        // SAFETY: see above; only `attempt` makes orders, and it waits.
+        unsafe {
+            if self.clone3 {
+                clone3_child(self.context, self.stack, self.unified_dir)
+            } else {
+                clone_child(self.context, self.stack)
+            }
+        }
+    }
+}
+
 enum Attempt {
     Started(u32, OwnedFd),
     /// It was killed before it ran.
@@ -153,18 +181,21 @@ fn attempt(
         errno: 0,
     };
 
-    let blocked = BlockedSignals::block();
-    // SAFETY: the context, all that it points to and the stack outlive the call, and the child
-    // is done with them when it returns.
-    let made = unsafe {
-        if ways.clone3 {
-            clone3_child(&mut context, stack, birth)
-        } else {
-            clone_child(&mut context, stack)
+    let order = Order {
+        context: &raw mut context,
+        stack: stack.base(),
+        unified_dir: birth.map(|dir| dir.as_raw_fd()),
+        clone3: ways.clone3,
+    };
+    // The context, all that it points to, the descriptors and the stack outlive the call: also
+    // where another thread makes it, as we wait for that.
+    let made = match plan.cradle {
+        Some(cradle) => cradle.make(order),
+        None => {
+            let _blocked = BlockedSignals::block();
+            order.make()
         }
     };
-    drop(blocked);
-
     let (pid, pidfd) = made.map_err(|error| (Step::Process, error))?;
     // SAFETY: the child wrote these through the pointer that it got, behind the compiler's back.
     let (has_run, failed_step, errno) = unsafe {
@@ -217,12 +248,13 @@ const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 /// # Safety
 ///
-/// `context` and all that it points to must live until the call returns.
+/// `context`, all that it points to and the stack must live until the call returns, and nobody
+/// else may use them.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 unsafe fn clone3_child(
     context: *mut Context,
-    stack: &mut Stack,
-    cgroup: Option<BorrowedFd<'_>>,
+    stack: *mut c_void,
+    cgroup: Option<RawFd>,
 ) -> io::Result<(u32, OwnedFd)> {
     let mut pidfd: RawFd = -1;
     let mut flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
@@ -236,12 +268,12 @@ unsafe fn clone3_child(
         child_tid: 0,
         parent_tid: 0,
         exit_signal: libc::SIGCHLD as u64,
-        stack: stack.base() as u64,
+        stack: stack as u64,
         stack_size: Stack::BYTES as u64,
         tls: 0,
         set_tid: 0,
         set_tid_size: 0,
-        cgroup: cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
+        cgroup: cgroup.map_or(0, |fd| fd as u64),
     };
     let result: i64;
     // SAFETY: the child starts on the empty stack given, which is aligned to 16 bytes, with its
@@ -298,8 +330,8 @@ unsafe fn clone3_child(
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 unsafe fn clone3_child(
     _: *mut Context,
-    _: &mut Stack,
-    _: Option<BorrowedFd<'_>>,
+    _: *mut c_void,
+    _: Option<RawFd>,
 ) -> io::Result<(u32, OwnedFd)> {
     Err(io::Error::from_raw_os_error(libc::ENOSYS))
 }
@@ -309,8 +341,9 @@ unsafe fn clone3_child(
 ///
 /// # Safety
 ///
-/// `context` and all that it points to must live until the call returns.
-unsafe fn clone_child(context: *mut Context, stack: &mut Stack) -> io::Result<(u32, OwnedFd)> {
+/// `context`, all that it points to and the stack must live until the call returns, and nobody
+/// else may use them.
+unsafe fn clone_child(context: *mut Context, stack: *mut c_void) -> io::Result<(u32, OwnedFd)> {
     extern "C" fn entry(context: *mut c_void) -> c_int {
         child(context.cast())
     }
@@ -320,7 +353,7 @@ unsafe fn clone_child(context: *mut Context, stack: &mut Stack) -> io::Result<(u
     let pid = unsafe {
         libc::clone(
             entry,
-            stack.base().byte_add(Stack::BYTES),
+            stack.byte_add(Stack::BYTES),
             libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
             context.cast(),
             &raw mut pidfd,

@@ -54,7 +54,8 @@ pub(crate) fn keyed(text: &str, key: &str) -> Option<u64> {
     })
 }
 
-/// The processes of a group itself, without the groups below it.
+/// The processes of a group itself, without the groups below it and without our own (of which
+/// a thread may live in it, to give birth there).
 ///
 /// The file is opened anew each time: in cgroup v1 the list that a descriptor shows is made
 /// when it is first read and then kept for a second.
@@ -70,9 +71,11 @@ pub(crate) fn procs(dir: impl AsFd) -> io::Result<Vec<i32>> {
             Err(error) => return Err(error.into()),
         }
     }
+    let own = rustix::process::getpid().as_raw_nonzero().get();
     Ok(String::from_utf8_lossy(&text)
         .lines()
         .filter_map(|line| line.trim().parse().ok())
+        .filter(|pid| *pid != own)
         .collect())
 }
 

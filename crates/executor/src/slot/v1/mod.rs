@@ -16,7 +16,7 @@ pub(crate) mod sweep;
 mod threshold;
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -42,7 +42,7 @@ pub(crate) struct CgroupV1 {
     limits: Limits,
     unified: Option<RunGroup>,
     freezer: Option<RunGroup>,
-    pids: Option<(RunGroup, OwnedFd)>,
+    pids: Option<RunGroup>,
     slots: Vec<Slot>,
     free: Vec<SlotId>,
     emptier: Emptier,
@@ -128,7 +128,7 @@ impl CgroupV1 {
             .iter()
             .chain(&self.freezer)
             .chain([&self.memory])
-            .chain(self.pids.iter().map(|(group, _)| group))
+            .chain(&self.pids)
     }
 }
 
@@ -203,9 +203,13 @@ impl Slots for CgroupV1 {
         }
         let id = SlotId(self.slots.len());
         let name = format!("slot-{}", id.0);
-        let (unified, freezer) = (self.unified.as_ref(), self.freezer.as_ref());
-        self.slots
-            .push(Slot::make(&name, &self.memory, unified, freezer)?);
+        self.slots.push(Slot::make(
+            &name,
+            &self.memory,
+            self.unified.as_ref(),
+            self.freezer.as_ref(),
+            self.pids.as_ref(),
+        )?);
         Ok(id)
     }
 
@@ -215,8 +219,7 @@ impl Slots for CgroupV1 {
         };
         slot.renew(self.unified.as_ref())
             .map_err(SpawnError::Process)?;
-        let pids = self.pids.as_ref().map(|(_, procs)| procs.as_fd());
-        slot.born(pids, |place| self.spawner.spawn(request, place))
+        slot.born(|place| self.spawner.spawn(request, place))
     }
 
     fn freeze(&mut self, slot: SlotId) -> io::Result<()> {

@@ -1,6 +1,5 @@
 //! The bound on a run's processes: a fork bomb inside it must leave room for those who end it.
 
-use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use saferun_memory::GroupPath;
@@ -13,19 +12,14 @@ const LEAST: u64 = 4096;
 /// And for each core: a large machine runs more of them side by side.
 const PER_CORE: u64 = 512;
 
-/// Sets the limit on the run's group and opens what its tasks join.
-pub(super) fn limit(
-    group: RunGroup,
-    own: Option<&GroupPath>,
-) -> Result<(RunGroup, OwnedFd), String> {
+/// Sets the limit on the run's group.
+pub(super) fn limit(group: RunGroup, own: Option<&GroupPath>) -> Result<RunGroup, String> {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     // Half of what we have ourselves stays for everything else in it.
     let max = bound(own).map_or(LEAST, |bound| bound / 2);
     let max = max.min(LEAST.max(PER_CORE * cores)).max(1);
-    let ready = files::write(&group.dir, "pids.max", &max.to_string())
-        .and_then(|()| files::open_write(&group.dir, "cgroup.procs"));
-    match ready {
-        Ok(procs) => Ok((group, procs)),
+    match files::write(&group.dir, "pids.max", &max.to_string()) {
+        Ok(()) => Ok(group),
         Err(error) => {
             let _ = group.end(Instant::now());
             Err(error.to_string())

@@ -13,7 +13,7 @@ use super::files;
 use super::group::{self, RunGroup};
 use super::stop::Stop;
 use crate::slot::SlotUsage;
-use crate::spawn::Place;
+use crate::spawn::{Cradle, Place};
 
 /// Cache of less than this stays with a slot that is used again: to give it back would cost
 /// more than it is worth, and the kernel takes it itself once the run meets its limit.
@@ -24,7 +24,7 @@ pub(super) struct Slot {
     name: String,
     memory: GroupV1,
     memory_dir: OwnedFd,
-    memory_procs: OwnedFd,
+    birth: Birth,
     unified: Option<Unified>,
     freezer: Option<(OwnedFd, OwnedFd)>,
     kills_before: u64,
@@ -35,6 +35,15 @@ pub(super) struct Slot {
     stopped: bool,
 }
 
+/// How a process gets into the groups of v1.
+#[derive(Debug)]
+enum Birth {
+    /// It is born there, of a thread that lives there.
+    Cradle(Cradle),
+    /// It moves itself there: the slot's `cgroup.procs`, and the run's for process counts.
+    Join(OwnedFd, Option<OwnedFd>),
+}
+
 /// The part of a slot in the unified hierarchy, which freezes, kills and counts CPU time. It
 /// needs no controllers for that.
 #[derive(Debug)]
@@ -43,6 +52,28 @@ struct Unified {
     procs: OwnedFd,
     events: OwnedFd,
     cpu_stat: OwnedFd,
+}
+
+impl Birth {
+    fn prepare(memory: &OwnedFd, pids: Option<&RunGroup>) -> io::Result<Self> {
+        let open = |file| -> io::Result<(OwnedFd, Option<OwnedFd>)> {
+            let pids = pids.map(|run| files::open_write(&run.dir, file));
+            Ok((files::open_write(memory, file)?, pids.transpose()?))
+        };
+        // `tasks` moves threads, and 0 is the one that writes. The freezer is left out: a frozen
+        // thread of ours would be no use.
+        let (memory_tasks, pids_tasks) = open("tasks")?;
+        let cradle = Cradle::start(move || {
+            for tasks in [Some(&memory_tasks), pids_tasks.as_ref()].into_iter().flatten() {
+                rustix::io::write(tasks, b"0")?;
+            }
+            Ok(())
+        });
+        match cradle {
+            Ok(cradle) => Ok(Self::Cradle(cradle)),
+            Err(_) => open("cgroup.procs").map(|(memory, pids)| Self::Join(memory, pids)),
+        }
+    }
 }
 
 impl Unified {
@@ -64,6 +95,7 @@ impl Slot {
         memory: &RunGroup,
         unified: Option<&RunGroup>,
         freezer: Option<&RunGroup>,
+        pids: Option<&RunGroup>,
     ) -> io::Result<Self> {
         let memory_dir = make_dir(memory, name)?;
         let group = GroupV1::open(&memory.path.join(name)).map_err(into_io)?;
@@ -77,7 +109,7 @@ impl Slot {
             .transpose()?;
         let mut slot = Self {
             name: name.to_owned(),
-            memory_procs: files::open_write(&memory_dir, "cgroup.procs")?,
+            birth: Birth::prepare(&memory_dir, pids)?,
             memory: group,
             memory_dir,
             unified,
@@ -91,25 +123,23 @@ impl Slot {
         Ok(slot)
     }
 
-    /// Calls `spawn` with the places where a process of this slot is born; `pids` is the run's
-    /// own group there.
-    pub(super) fn born<R>(
-        &self,
-        pids: Option<BorrowedFd<'_>>,
-        spawn: impl FnOnce(Place<'_>) -> R,
-    ) -> R {
-        let mut join = [self.memory_procs.as_fd(); 3];
-        let mut count = 1;
-        for fd in [pids, self.freezer.as_ref().map(|(_, procs)| procs.as_fd())]
-            .into_iter()
-            .flatten()
-        {
-            join[count] = fd;
+    /// Calls `spawn` with the places where a process of this slot is born.
+    pub(super) fn born<R>(&self, spawn: impl FnOnce(Place<'_>) -> R) -> R {
+        let (cradle, joins) = match &self.birth {
+            Birth::Cradle(cradle) => (Some(cradle), [None, None]),
+            Birth::Join(memory, pids) => (None, [Some(memory), pids.as_ref()]),
+        };
+        let freezer = self.freezer.as_ref().map(|(_, procs)| procs);
+        let mut join = [self.memory_dir.as_fd(); 3];
+        let mut count = 0;
+        for fd in joins.into_iter().chain([freezer]).flatten() {
+            join[count] = fd.as_fd();
             count += 1;
         }
         spawn(Place {
             unified_dir: self.unified.as_ref().map(|u| u.dir.as_fd()),
             unified_procs: self.unified.as_ref().map(|u| u.procs.as_fd()),
+            cradle,
             join: &join[..count],
         })
     }
