@@ -54,7 +54,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
             .current_dir(programs.scratch());
         let outcome = Trial::new("saferun", command)
             .input(&input)?
-            .errors(&events)?
+            .events(&events)?
             .run()?;
         tally.add(&outcome);
         tally.add_peak(cage.peak()?);

@@ -204,7 +204,7 @@ impl Round<'_> {
         self.lines.forget_ends()?;
         let outcome = Trial::new(name, build(&cage))
             .input(&self.lines.input)?
-            .errors(&events)?
+            .events(&events)?
             .run()?;
         tally.add(&outcome);
         tally.add_peak(cage.peak()?);

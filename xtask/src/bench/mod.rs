@@ -13,6 +13,7 @@ mod trial;
 mod writers;
 mod xz;
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -66,7 +67,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Scenario::Survivors(options) => survivors::run(options, &programs)?,
     };
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        serde_json::to_writer_pretty(io::stdout(), &report)?;
+        println!();
     } else {
         report.print();
     }

@@ -82,7 +82,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .status()?;
-    let groups_left = groups.added();
+    let groups_left = groups.added(|_| true);
     report.ratios = vec![
         Ratio::at_most("survivors after 1 s", survivors as f64, 0.0),
         Ratio::at_most("groups left after the next start", groups_left as f64, 0.0),

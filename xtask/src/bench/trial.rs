@@ -37,6 +37,7 @@ pub(super) struct Outcome {
 pub(super) struct Trial {
     name: String,
     command: Command,
+    events: Option<PathBuf>,
     marker: Marker,
     patience: Duration,
     interval: Duration,
@@ -54,6 +55,7 @@ impl Trial {
         Self {
             name: name.into(),
             command,
+            events: None,
             marker,
             patience: Duration::from_secs(900),
             interval: Duration::from_secs(1),
@@ -78,9 +80,11 @@ impl Trial {
         Ok(self)
     }
 
-    /// Keeps what it says on stderr in a file.
-    pub(super) fn errors(mut self, path: &Path) -> io::Result<Self> {
+    /// Keeps what it says on stderr in a file: JSON lines, or whatever a peer has to say. The
+    /// groups that count as left behind are then those of the run that the lines name.
+    pub(super) fn events(mut self, path: &Path) -> io::Result<Self> {
         self.command.stderr(File::create(path)?);
+        self.events = Some(path.to_owned());
         Ok(self)
     }
 
@@ -133,7 +137,10 @@ impl Trial {
             hung,
             kills: kernel_kills()?.saturating_sub(kills),
             processes_left: left.len() as u64,
-            groups_left: groups.added(),
+            groups_left: groups.added(|path| match &self.events {
+                Some(events) => run_id(events).is_some_and(|run| holds(path, &run)),
+                None => true,
+            }),
         })
     }
 }
@@ -180,14 +187,14 @@ impl Groups {
 
     /// How many came since then and are still there after a moment. Those with processes that are
     /// not ours belong to somebody else's run, and so do cages.
-    pub(super) fn added(&self) -> u64 {
+    pub(super) fn added(&self, ours: impl Fn(&Path) -> bool) -> u64 {
         let deadline = Instant::now() + LEFTOVER_PATIENCE;
         loop {
             let now = Self::now();
             let added: Vec<&PathBuf> = now
                 .0
                 .difference(&self.0)
-                .filter(|path| !is_cage(path) && is_empty(path))
+                .filter(|path| !is_cage(path) && is_empty(path) && ours(path))
                 .collect();
             if added.is_empty() {
                 return 0;
@@ -201,6 +208,19 @@ impl Groups {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// The id of the run that these JSON lines tell of.
+fn run_id(events: &Path) -> Option<String> {
+    let text = fs::read_to_string(events).ok()?;
+    text.lines().find_map(|line| {
+        let value: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(value.get("run")?.as_str()?.to_owned())
+    })
+}
+
+fn holds(path: &Path, run: &str) -> bool {
+    path.to_string_lossy().contains(run)
 }
 
 fn is_cage(path: &Path) -> bool {

@@ -120,7 +120,7 @@ fn once(
     let name = input.file_name().unwrap_or_default();
     let outcome = Trial::new(name.to_string_lossy(), build(cage, programs))
         .input(input)?
-        .errors(&events)?
+        .events(&events)?
         .run()?;
     tally.add(&outcome);
     tally.add_peak(cage.peak()?);

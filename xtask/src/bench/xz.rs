@@ -81,7 +81,7 @@ fn once(
         .current_dir(programs.scratch());
     let outcome = Trial::new(name, command)
         .input(list)?
-        .errors(&events)?
+        .events(&events)?
         .run()?;
     tally.add(&outcome);
     tally.add_peak(cage.peak()?);
