@@ -17,7 +17,10 @@ use saferun_executor::{Containment, RunId, guard};
 const BATCH: u32 = 50;
 
 fn main() -> ExitCode {
-    let rounds = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(20);
+    let rounds = std::env::args()
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(20);
     match measure(rounds) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -37,7 +40,11 @@ fn measure(rounds: u32) -> Result<(), Box<dyn Error>> {
         of_tree.push(batch(&mut *tree)?);
     }
     println!("`true`, median of {rounds} batches of {BATCH}, one at a time, µs each");
-    println!("{:<16}{:>8.1}", "std", median(of_std.iter().map(|d| micros(*d))));
+    println!(
+        "{:<16}{:>8.1}",
+        "std",
+        median(of_std.iter().map(|d| micros(*d)))
+    );
     for (slots, batches) in [(&best, &of_best), (&tree, &of_tree)] {
         let column = |step: usize| median(batches.iter().map(|steps| micros(steps[step])));
         println!(
@@ -62,7 +69,10 @@ fn batch(slots: &mut dyn Slots) -> Result<[Duration; 5], Box<dyn Error>> {
     let null = std::fs::File::open("/dev/null")?;
     let candidates = candidates("true".as_ref(), std::env::var_os("PATH").as_deref())?;
     let argv = [CString::new("true")?];
-    let envp = [CString::new("SAFERUN_RUN=x")?, CString::new("SAFERUN_TASK=x")?];
+    let envp = [
+        CString::new("SAFERUN_RUN=x")?,
+        CString::new("SAFERUN_TASK=x")?,
+    ];
     let request = SpawnRequest {
         candidates: &candidates,
         argv: &argv,
@@ -104,7 +114,10 @@ fn standard_library() -> Result<Duration, Box<dyn Error>> {
 /// What the calls cost that are made while a task runs.
 fn calls(slots: &mut dyn Slots) -> Result<(), Box<dyn Error>> {
     let null = std::fs::File::open("/dev/null")?;
-    let argv = ["sleep", "600"].map(CString::new).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let argv = ["sleep", "600"]
+        .map(CString::new)
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
     let request = SpawnRequest {
         candidates: &candidates("sleep".as_ref(), std::env::var_os("PATH").as_deref())?,
         argv: &argv,
@@ -124,7 +137,10 @@ fn calls(slots: &mut dyn Slots) -> Result<(), Box<dyn Error>> {
     print!("{:<16}", slots.tier().to_string());
     print!(" usage {:.1}", timed(slots, &|s| drop(s.usage(slot))));
     print!(", run_usage {:.1}", timed(slots, &|s| drop(s.run_usage())));
-    print!(", is_empty {:.1}", timed(slots, &|s| drop(s.is_empty(slot))));
+    print!(
+        ", is_empty {:.1}",
+        timed(slots, &|s| drop(s.is_empty(slot)))
+    );
     let both = timed(slots, &|s| {
         let _ = s.freeze(slot);
         let _ = s.thaw(slot);
@@ -140,7 +156,10 @@ fn calls(slots: &mut dyn Slots) -> Result<(), Box<dyn Error>> {
     slots.kill(slot)?;
     waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED)?;
     while !slots.is_empty(slot)? {}
-    println!(", kill until empty {:.0}", start.elapsed().as_secs_f64() * 1e6);
+    println!(
+        ", kill until empty {:.0}",
+        start.elapsed().as_secs_f64() * 1e6
+    );
     slots.release(slot);
     Ok(())
 }

@@ -69,7 +69,14 @@ mod tests {
 
     #[test]
     fn other_names_are_not_taken_for_ours() {
-        for text in ["", "cage-bench-5695", "cafe", "a-b-c", "6b05e20b-16b0-7c50b1a", "--"] {
+        for text in [
+            "",
+            "cage-bench-5695",
+            "cafe",
+            "a-b-c",
+            "6b05e20b-16b0-7c50b1a",
+            "--",
+        ] {
             assert!(!RunId::is_form(text), "{text}");
         }
     }

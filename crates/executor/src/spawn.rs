@@ -10,10 +10,10 @@ mod clone;
 mod cradle;
 pub(crate) mod signals;
 
-pub(crate) use clone::adopt;
-pub(crate) use cradle::Cradle;
 use child::Signals;
+pub(crate) use clone::adopt;
 use clone::{Plan, Stack, Step, Ways};
+pub(crate) use cradle::Cradle;
 
 /// What is started. Everything is prepared beforehand, so that nothing is allocated between
 /// clone and exec.
@@ -288,9 +288,9 @@ mod tests {
 
         let own = OwnGroups::read(&Roots::default()).expect("groups").unified;
         let name = format!("{}{}", group::PREFIX, crate::run_id::RunId::new());
-        let made = own.filter(|own| own.exact).and_then(|own| {
-            group::RunGroup::make(group::Hierarchy::Unified, &own.dir, &name).ok()
-        });
+        let made = own
+            .filter(|own| own.exact)
+            .and_then(|own| group::RunGroup::make(group::Hierarchy::Unified, &own.dir, &name).ok());
         let Some(run) = made else {
             println!("skipped: no unified group can be made here");
             return;

@@ -139,11 +139,7 @@ enum Attempt {
     Stillborn(OwnedFd),
 }
 
-fn attempt(
-    plan: &Plan<'_>,
-    stack: &mut Stack,
-    ways: Ways,
-) -> Result<Attempt, (Step, io::Error)> {
+fn attempt(plan: &Plan<'_>, stack: &mut Stack, ways: Ways) -> Result<Attempt, (Step, io::Error)> {
     let candidates = pointers(plan.candidates);
     let argv = pointers(plan.argv);
     let envp = pointers(plan.envp);

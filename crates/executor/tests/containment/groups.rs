@@ -13,7 +13,10 @@ const MIB: u64 = 1 << 20;
 
 /// Takes so many MiB and holds them.
 fn hog(mib: u32) -> String {
-    format!("x=$(head -c {}000000 /dev/zero | tr '\\0' x); sleep 600", mib)
+    format!(
+        "x=$(head -c {}000000 /dev/zero | tr '\\0' x); sleep 600",
+        mib
+    )
 }
 
 #[test]
@@ -21,7 +24,12 @@ fn a_slot_is_used_again_and_counts_from_zero() {
     let id = RunId::new();
     let Some(mut slots) = groups(&id) else { return };
     let slot = slots.take().expect("a slot");
-    let child = shell(&mut *slots, slot, &id, "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done");
+    let child = shell(
+        &mut *slots,
+        slot,
+        &id,
+        "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done",
+    );
     assert_eq!(wait(&child).exit_status(), Some(0));
     assert!(slots.is_empty(slot).expect("readable"));
     assert!(slots.usage(slot).expect("readable").cpu > Duration::from_millis(1));
@@ -40,7 +48,12 @@ fn all_of_a_slot_is_killed_frozen_or_not() {
     let Some(mut slots) = groups(&id) else { return };
     let slot = slots.take().expect("a slot");
     for frozen in [false, true] {
-        let child = shell(&mut *slots, slot, &id, "setsid sleep 600 & (sleep 600 &); sleep 600");
+        let child = shell(
+            &mut *slots,
+            slot,
+            &id,
+            "setsid sleep 600 & (sleep 600 &); sleep 600",
+        );
         assert!(!slots.is_empty(slot).expect("readable"));
         if frozen {
             slots.freeze(slot).expect("frozen");
@@ -69,7 +82,9 @@ fn freezing_stops_and_thawing_continues() {
     });
     slots.thaw(slot).expect("thawed");
     let before = cpu(&mut *slots);
-    until("it goes on", || cpu(&mut *slots) > before + Duration::from_millis(20));
+    until("it goes on", || {
+        cpu(&mut *slots) > before + Duration::from_millis(20)
+    });
     slots.signal(slot, Signal::TERM).expect("signalled");
     assert_eq!(wait(&child).terminating_signal(), Some(15));
 }
@@ -80,15 +95,26 @@ fn a_full_group_waits_and_goes_on_with_more_room() {
     let Some(mut slots) = groups(&id) else { return };
     slots.set_limit(24 * MIB, 16 * MIB).expect("set");
     let slot = slots.take().expect("a slot");
-    let breached = slots.breach().expect("a descriptor").try_clone_to_owned().expect("a copy");
+    let breached = slots
+        .breach()
+        .expect("a descriptor")
+        .try_clone_to_owned()
+        .expect("a copy");
     let child = shell(&mut *slots, slot, &id, &hog(60));
-    let timeout = Timespec { tv_sec: 20, tv_nsec: 0 };
+    let timeout = Timespec {
+        tv_sec: 20,
+        tv_nsec: 0,
+    };
     let fired = poll(&mut [PollFd::new(&breached, PollFlags::IN)], Some(&timeout));
     assert_eq!(fired, Ok(1), "the breach is told");
-    until("the group is full", || slots.run_usage().expect("readable").full);
+    until("the group is full", || {
+        slots.run_usage().expect("readable").full
+    });
     assert!(slots.run_usage().expect("readable").used_bytes <= 24 * MIB);
     slots.set_limit(400 * MIB, 300 * MIB).expect("raised");
-    until("the group is full no longer", || !slots.run_usage().expect("readable").full);
+    until("the group is full no longer", || {
+        !slots.run_usage().expect("readable").full
+    });
     until("the task has gone on", || {
         let usage = slots.usage(slot).expect("readable").use_bytes;
         usage > 40 * MIB || state(child.pid).is_none_or(|state| state == 'Z')
@@ -104,19 +130,30 @@ fn a_stalled_task_can_be_killed() {
     slots.set_limit(24 * MIB, 16 * MIB).expect("set");
     let slot = slots.take().expect("a slot");
     let child = shell(&mut *slots, slot, &id, &hog(60));
-    until("the group is full", || slots.run_usage().expect("readable").full);
+    until("the group is full", || {
+        slots.run_usage().expect("readable").full
+    });
     slots.freeze(slot).expect("frozen");
     kill(&mut *slots, slot, &child);
-    until("memory is back", || slots.run_usage().expect("readable").used_bytes < 8 * MIB);
+    until("memory is back", || {
+        slots.run_usage().expect("readable").used_bytes < 8 * MIB
+    });
 }
 
 #[test]
 fn the_threshold_can_be_moved_and_tells_again() {
     let id = RunId::new();
     let Some(mut slots) = groups(&id) else { return };
-    let breached = slots.breach().expect("a descriptor").try_clone_to_owned().expect("a copy");
+    let breached = slots
+        .breach()
+        .expect("a descriptor")
+        .try_clone_to_owned()
+        .expect("a copy");
     let fires = |seconds| {
-        let timeout = Timespec { tv_sec: seconds, tv_nsec: 0 };
+        let timeout = Timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        };
         poll(&mut [PollFd::new(&breached, PollFlags::IN)], Some(&timeout)) == Ok(1)
     };
     let slot = slots.take().expect("a slot");
@@ -143,13 +180,22 @@ fn cache_is_given_back_before_a_slot_is_used_again() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
     let file = dir.path().join("written");
     let slot = slots.take().expect("a slot");
-    let write = format!("head -c 64000000 /dev/zero > '{}'; sync '{0}'", file.display());
-    assert_eq!(wait(&shell(&mut *slots, slot, &id, &write)).exit_status(), Some(0));
+    let write = format!(
+        "head -c 64000000 /dev/zero > '{}'; sync '{0}'",
+        file.display()
+    );
+    assert_eq!(
+        wait(&shell(&mut *slots, slot, &id, &write)).exit_status(),
+        Some(0)
+    );
     if slots.run_usage().expect("readable").cache_bytes < 32 * MIB {
         println!("skipped: files written here aren't charged as cache");
         return;
     }
-    assert!(slots.usage(slot).expect("readable").use_bytes < 16 * MIB, "cache is no use");
+    assert!(
+        slots.usage(slot).expect("readable").use_bytes < 16 * MIB,
+        "cache is no use"
+    );
     slots.release(slot);
     until("the slot is handed out again, without its cache", || {
         let taken = slots.take().expect("a slot");
@@ -169,7 +215,10 @@ fn a_dead_run_is_swept_and_a_live_one_is_not() {
     // A run whose runner and guard died together: its groups with a task, and nobody's lock.
     let own = saferun_memory::OwnGroups::read(&saferun_memory::Roots::default()).expect("groups");
     let stale = RunId::new();
-    let mut sleeper = std::process::Command::new("sleep").arg("600").spawn().expect("sleep");
+    let mut sleeper = std::process::Command::new("sleep")
+        .arg("600")
+        .spawn()
+        .expect("sleep");
     for group in [own.memory_v1, own.unified].into_iter().flatten() {
         let dir = group.dir.join(format!("saferun-{stale}/slot-0"));
         if std::fs::create_dir_all(&dir).is_ok() {
@@ -182,10 +231,16 @@ fn a_dead_run_is_swept_and_a_live_one_is_not() {
 
     let runner = Runner::start("best", &["true"]);
     assert_eq!(runner.finish(), Some(7));
-    until("the stale groups are gone", || group_dirs(stale.as_str()).is_empty());
+    until("the stale groups are gone", || {
+        group_dirs(stale.as_str()).is_empty()
+    });
     let status = sleeper.wait().expect("a status");
     assert!(!status.success(), "its task was ended");
-    assert_eq!(group_dirs(id.as_str()), stranger, "a live run's groups stay");
+    assert_eq!(
+        group_dirs(id.as_str()),
+        stranger,
+        "a live run's groups stay"
+    );
     drop(slots);
     assert!(support::group_dirs(id.as_str()).is_empty());
 }

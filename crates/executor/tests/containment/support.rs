@@ -63,7 +63,10 @@ pub(crate) fn start(
     let envp = [
         text(format!("SAFERUN_RUN={id}")),
         text(format!("SAFERUN_TASK={}", slot.0)),
-        text(format!("PATH={}", path.unwrap_or_default().to_string_lossy())),
+        text(format!(
+            "PATH={}",
+            path.unwrap_or_default().to_string_lossy()
+        )),
     ];
     let null = null();
     let request = SpawnRequest {
@@ -108,7 +111,9 @@ pub(crate) fn with_environment(entry: &str) -> Vec<u32> {
     all.filter_map(|dir| dir.file_name().to_str()?.parse().ok())
         .filter(|pid| {
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|&b| b == 0).any(|e| e == entry.as_bytes())
+            environment
+                .split(|&b| b == 0)
+                .any(|e| e == entry.as_bytes())
         })
         .collect()
 }
@@ -175,14 +180,20 @@ impl Runner {
 }
 
 pub(crate) fn signal(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a pid");
     let _ = rustix::process::kill_process(pid, signal);
 }
 
 /// An example of this crate; `cargo test` builds them beside the tests.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let exe = std::env::current_exe().expect("our own path");
-    let target = exe.parent().and_then(Path::parent).expect("target/PROFILE/deps");
+    let target = exe
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/PROFILE/deps");
     let path = target.join("examples").join(name);
     assert!(
         path.exists(),

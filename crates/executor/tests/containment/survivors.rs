@@ -11,7 +11,10 @@ const KINDS: [(&str, &str); 6] = [
     ("a session of its own", "setsid sleep 600 & sleep 600"),
     ("left in the background", "(sleep 600 &); exec sleep 600"),
     ("a double fork", "setsid sh -c '(sleep 600 &)' ; sleep 600"),
-    ("stopped", "(sleep 600 & kill -STOP $!; sleep 600) & kill -STOP $$; sleep 600"),
+    (
+        "stopped",
+        "(sleep 600 & kill -STOP $!; sleep 600) & kill -STOP $$; sleep 600",
+    ),
     (
         "self-replacing",
         "f() { [ $1 -gt 0 ] || exit; sleep 0.002; (f $(($1-1)) &); exit; }; (f 2000 &); sleep 600",
@@ -26,13 +29,17 @@ fn nothing_survives(mode: &str) {
     for (kind, command) in KINDS.into_iter().chain([("a storm", STORM)]) {
         let mut runner = Runner::start(mode, &[command]);
         let mark = runner.mark();
-        until("the task is there", || with_environment(&mark).len() > 1 || kind == "plain");
+        until("the task is there", || {
+            with_environment(&mark).len() > 1 || kind == "plain"
+        });
         runner.kill_runner();
         until(kind, || {
             // Twice, as a storm is never all there at once.
             with_environment(&mark).is_empty() && with_environment(&mark).is_empty()
         });
-        until("the groups are removed", || group_dirs(&runner.id).is_empty());
+        until("the groups are removed", || {
+            group_dirs(&runner.id).is_empty()
+        });
         let status = runner.process.wait().expect("a status");
         if mode == "tree" {
             assert_eq!(status.code(), Some(137), "{kind}");
@@ -81,7 +88,9 @@ fn the_guard_above_hands_signals_on_and_mirrors_stops() {
     let state = crate::support::state;
 
     crate::support::signal(runner.pid, Signal::STOP);
-    until("the guard stops with the runner", || state(guard) == Some('T'));
+    until("the guard stops with the runner", || {
+        state(guard) == Some('T')
+    });
     crate::support::signal(guard, Signal::CONT);
     until("the runner goes on with the guard", || {
         state(guard) != Some('T') && state(runner.pid) != Some('T')
@@ -128,4 +137,42 @@ fn twenty_runs_at_once_don_t_touch_each_other() {
         assert_eq!(with_environment(&runner.mark()).len(), 1, "its task lives");
         assert_eq!(runner.finish(), Some(7));
     }
+}
+
+#[test]
+fn a_guard_that_is_gone_is_noticed_and_replaced() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use saferun_executor::guard::Guard;
+    use saferun_executor::{Containment, GuardProgram, RunId};
+
+    let program = GuardProgram {
+        program: crate::support::example("runner").into(),
+        args: vec!["guard".into()],
+    };
+    let id = RunId::new();
+    let (mut slots, guard) =
+        saferun_executor::guard::open(Containment::Best, &id, Some(&program)).expect("contained");
+    let guard = guard.expect("a guard");
+    let is_gone = |guard: &Guard, seconds| {
+        let gone = guard.gone();
+        let timeout = Timespec {
+            tv_sec: seconds,
+            tv_nsec: 0,
+        };
+        poll(&mut [PollFd::new(&gone, PollFlags::IN)], Some(&timeout)) == Ok(1)
+    };
+    assert!(!is_gone(&guard, 0));
+    let gone = guard.gone().try_clone_to_owned().expect("a copy");
+    rustix::process::pidfd_send_signal(&gone, Signal::TERM).expect("asked");
+    rustix::process::pidfd_send_signal(&gone, Signal::HUP).expect("asked");
+    rustix::process::pidfd_send_signal(&gone, Signal::KILL).expect("killed");
+    assert!(is_gone(&guard, 20));
+
+    let guard = Guard::restart(&id, &program, &*slots).expect("another");
+    assert!(!is_gone(&guard, 0));
+    slots.shutdown().expect("removed");
+    let gone = guard.gone().try_clone_to_owned().expect("a copy");
+    guard.finish();
+    // Its status was taken, so there is nobody to signal any more.
+    assert!(rustix::process::pidfd_send_signal(&gone, Signal::TERM).is_err());
 }

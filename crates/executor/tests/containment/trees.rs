@@ -27,7 +27,9 @@ fn all_of_a_tree_is_killed_frozen_or_not() {
         if frozen {
             slots.freeze(slot).expect("frozen");
             until("all are stopped", || {
-                with_environment(&mark).iter().all(|pid| state(*pid) == Some('T'))
+                with_environment(&mark)
+                    .iter()
+                    .all(|pid| state(*pid) == Some('T'))
             });
         }
         kill(&mut *slots, slot, &child);
@@ -41,7 +43,12 @@ fn a_slot_is_not_empty_while_an_orphan_of_its_task_lives() {
     let id = RunId::new();
     let mut slots = trees(&id);
     let slot = slots.take().expect("a slot");
-    let child = shell(&mut *slots, slot, &id, "setsid sh -c '(sleep 600 &)'; (sleep 600 &)");
+    let child = shell(
+        &mut *slots,
+        slot,
+        &id,
+        "setsid sh -c '(sleep 600 &)'; (sleep 600 &)",
+    );
     assert_eq!(wait(&child).exit_status(), Some(0));
     assert!(!slots.is_empty(slot).expect("readable"));
     kill(&mut *slots, slot, &child);

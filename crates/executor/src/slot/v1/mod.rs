@@ -13,6 +13,8 @@ mod pids;
 mod slot;
 mod stop;
 pub(crate) mod sweep;
+#[cfg(test)]
+mod tests;
 mod threshold;
 
 use std::io;
@@ -144,7 +146,10 @@ fn usable(own: &OwnGroups) -> Result<&GroupPath, String> {
     if !path.exact {
         return Err("our own memory group can't be seen from here".into());
     }
-    rustix::fs::access(&path.dir, rustix::fs::Access::WRITE_OK).map_err(|error| {
+    // What counts is who we act as.
+    let write = rustix::fs::Access::WRITE_OK;
+    let flags = rustix::fs::AtFlags::EACCESS;
+    rustix::fs::accessat(rustix::fs::CWD, &path.dir, write, flags).map_err(|error| {
         format!(
             "our own memory group {} isn't writable ({error})",
             path.dir.display()

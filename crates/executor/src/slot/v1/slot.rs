@@ -64,7 +64,10 @@ impl Birth {
         // thread of ours would be no use.
         let (memory_tasks, pids_tasks) = open("tasks")?;
         let cradle = Cradle::start(move || {
-            for tasks in [Some(&memory_tasks), pids_tasks.as_ref()].into_iter().flatten() {
+            for tasks in [Some(&memory_tasks), pids_tasks.as_ref()]
+                .into_iter()
+                .flatten()
+            {
                 rustix::io::write(tasks, b"0")?;
             }
             Ok(())

@@ -44,9 +44,8 @@ pub(crate) fn sweep(parent: BorrowedFd<'_>, own: &str) -> io::Result<()> {
 fn candidates(parent: &OwnedFd, own: &str) -> io::Result<Vec<CString>> {
     let mut names = files::children(parent)?;
     names.retain(|name| {
-        name.to_str().is_ok_and(|name| {
-            name != own && name.strip_prefix(PREFIX).is_some_and(RunId::is_form)
-        })
+        name.to_str()
+            .is_ok_and(|name| name != own && name.strip_prefix(PREFIX).is_some_and(RunId::is_form))
     });
     Ok(names)
 }
