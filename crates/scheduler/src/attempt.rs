@@ -109,6 +109,10 @@ impl Attempt {
         }
         self.use_bytes = bytes;
         self.seen = self.seen.max(bytes);
+        if reading.at_wall {
+            // What is held back can't show growth.
+            self.grown_at = self.work;
+        }
         if bytes > self.mark + NOISE_BYTES.max(NOISE_SHARE * self.mark) {
             self.mark = bytes;
             self.grown_at = self.work;

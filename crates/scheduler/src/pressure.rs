@@ -4,7 +4,9 @@ use crate::Scheduler;
 use crate::action::{Action, EndCause};
 use crate::attempt::{Attempt, State};
 use crate::expectation::Outlook;
-use crate::tuning::{HELD_BYTES, HELD_SHARE, HORIZON, UNBRAKED_NEED};
+use crate::tuning::{
+    HELD_BYTES, HELD_SHARE, HORIZON, NEED_BYTES, NEED_SHARE, SLACK, UNBRAKED_NEED,
+};
 
 /// How short of room the run was at the last look.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +63,9 @@ impl Scheduler {
         });
 
         let mut room = self.planned_budget() - self.settled_use();
+        if room < 0.0 && room > -SLACK * self.memory.budget {
+            room = 0.0;
+        }
         let (mut want, mut must) = (0.0, 0.0);
         let mut stalled = self.active.iter().any(Attempt::is_frozen);
         for &place in &order {
@@ -93,6 +98,9 @@ impl Scheduler {
     /// What a running attempt needs within the horizon.
     pub(crate) fn need(&self, attempt: &Attempt) -> f64 {
         let mut need = attempt.slope.max(0.0) * HORIZON;
+        if need < NEED_BYTES.max(NEED_SHARE * attempt.use_bytes) {
+            need = 0.0;
+        }
         if let Some(left) = self.outlook().growth_left(attempt) {
             need = need.min(left);
         }

@@ -73,6 +73,13 @@ pub(crate) const NOISE_BYTES: f64 = 64.0 * 1024.0;
 /// The time over which the slope of a task's use is averaged, in seconds.
 pub(crate) const SLOPE_SECONDS: f64 = 0.020;
 
+/// A need below this part of a task's use, or below so many bytes, is an echo of earlier growth
+/// or noise of the readings; nothing is ended for it.
+pub(crate) const NEED_SHARE: f64 = 0.001;
+/// See [`NEED_SHARE`].
+pub(crate) const NEED_BYTES: f64 = MIB / 8.0;
+/// Use above the budget by less than this part of it is noise of the readings.
+pub(crate) const SLACK: f64 = 0.005;
 /// Growth is met so many seconds ahead.
 pub(crate) const HORIZON: f64 = 0.010;
 /// A task that is held back wants at least this part of what it uses,

@@ -266,6 +266,8 @@ impl<'a> World<'a> {
             }
             let demand = &self.tasks[process.task];
             let wanted = demand.at(process.work + STEP * speed) - process.used;
+            // Less than a byte is a matter of rounding, not of memory.
+            let wanted = if wanted.abs() < 1e-6 { 0.0 } else { wanted };
             let granted = wanted.min(FASTEST * STEP).min(room);
             let part = if wanted > 0.0 { granted / wanted } else { 1.0 };
             process.at_wall = wanted > 0.0 && room < wanted.min(FASTEST * STEP);
