@@ -33,6 +33,10 @@ pub(crate) struct Outlook<'a> {
     /// Whether the grade forbids to end anything.
     pub(crate) never: bool,
     pub(crate) mean_peak: f64,
+    /// The largest use of any task so far, running or ended.
+    pub(crate) largest_seen: f64,
+    /// What is reserved for a task that can't be ended while hardly any task has ended.
+    pub(crate) cautious_peak: f64,
     pub(crate) mean_seconds: f64,
 }
 
@@ -190,8 +194,11 @@ impl<'a> Outlook<'a> {
         self.never || !spec.restartable
     }
 
-    /// The whole reservation of an unknown task: as much as any needed so far.
+    /// The whole reservation of an unknown task: as much as any needed so far, and much while
+    /// hardly any is known.
     fn whole_peak(&self) -> f64 {
-        self.mean_peak.max(self.learning.largest_peak())
+        self.mean_peak
+            .max(self.largest_seen)
+            .max(self.cautious_peak)
     }
 }

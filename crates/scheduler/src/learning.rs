@@ -108,6 +108,11 @@ impl Learning {
             .filter(|kind| kind.is_consistent())
     }
 
+    /// How many attempts have ended by themselves.
+    pub(crate) fn count(&self) -> f64 {
+        self.ended.count
+    }
+
     /// How far the expectations of this run were off lately, as a logarithm.
     pub(crate) fn error(&self) -> f64 {
         self.error

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use crate::attempt::bytes;
 use crate::event::Reading;
 use crate::learning::Learning;
-use crate::tuning::{RETURN_SECONDS, UNBRAKED_SHARE, UNDISTURBED};
+use crate::tuning::{CAUTIOUS_PEAK, CAUTIOUS_UNTIL, RETURN_SECONDS, UNBRAKED_SHARE, UNDISTURBED};
 use crate::{Scheduler, Strategy};
 
 /// Memory of the run as a whole, in bytes.
@@ -106,6 +106,25 @@ impl Scheduler {
             grown = (grown.0 + 1.0, grown.1 + attempt.seen);
         }
         self.learning.mean_peak(prior, grown)
+    }
+
+    /// The largest use of any task so far.
+    pub(crate) fn largest_seen(&self) -> f64 {
+        let running = self
+            .active
+            .iter()
+            .map(|attempt| attempt.seen)
+            .fold(0.0, f64::max);
+        self.learning.largest_peak().max(running)
+    }
+
+    /// What is reserved, while hardly any task has ended, for one that can't be ended.
+    pub(crate) fn cautious_peak(&self) -> f64 {
+        if self.config.assumed_bytes.is_some() || self.learning.count() >= CAUTIOUS_UNTIL {
+            0.0
+        } else {
+            CAUTIOUS_PEAK * self.memory.undisturbed
+        }
     }
 
     /// The largest number of tasks at once, if one was chosen.

@@ -5,7 +5,8 @@ use crate::action::{Action, EndCause};
 use crate::attempt::{Attempt, State};
 use crate::expectation::Outlook;
 use crate::tuning::{
-    HELD_BYTES, HELD_SHARE, HORIZON, NEED_BYTES, NEED_SHARE, SLACK, UNBRAKED_NEED,
+    ENOUGH_SHARE, ENOUGH_TIMES, HELD_BYTES, HELD_SHARE, HORIZON, NEED_BYTES, NEED_SHARE, SLACK,
+    UNBRAKED_NEED,
 };
 
 /// How short of room the run was at the last look.
@@ -19,8 +20,8 @@ pub(crate) struct Pressure {
     pub(crate) must: f64,
     /// Whether anything is stalled.
     pub(crate) stalled: bool,
-    /// Reused: the places of those that run, in the order in which they get room.
-    order: Vec<usize>,
+    /// Reused: the places of those that run and their needs, in the order in which they get room.
+    order: Vec<(usize, f64)>,
 }
 
 impl Scheduler {
@@ -31,6 +32,8 @@ impl Scheduler {
             grade: self.grade,
             never: self.config.preempt == crate::Preempt::Never,
             mean_peak: self.mean_peak(),
+            largest_seen: self.largest_seen(),
+            cautious_peak: self.cautious_peak(),
             mean_seconds: self.learning.mean_seconds(),
         }
     }
@@ -47,7 +50,12 @@ impl Scheduler {
     fn meet_needs(&mut self) {
         let mut order = std::mem::take(&mut self.pressure.order);
         order.clear();
-        order.extend((0..self.active.len()).filter(|&place| self.active.get(place).is_running()));
+        let (outlook, brake) = (self.outlook(), self.config.brake);
+        for (place, attempt) in self.active.iter().enumerate() {
+            if attempt.is_running() {
+                order.push((place, Self::need(attempt, &outlook, brake)));
+            }
+        }
         let invested = |attempt: &Attempt| {
             if self.is_champion(attempt) {
                 f64::MAX
@@ -55,8 +63,8 @@ impl Scheduler {
                 attempt.area * attempt.penalty()
             }
         };
-        order.sort_unstable_by(|&a, &b| {
-            let (a, b) = (self.active.get(a), self.active.get(b));
+        order.sort_unstable_by(|a, b| {
+            let (a, b) = (self.active.get(a.0), self.active.get(b.0));
             invested(b)
                 .total_cmp(&invested(a))
                 .then(a.arrival.cmp(&b.arrival))
@@ -68,9 +76,8 @@ impl Scheduler {
         }
         let (mut want, mut must) = (0.0, 0.0);
         let mut stalled = self.active.iter().any(Attempt::is_frozen);
-        for &place in &order {
+        for &(place, need) in &order {
             let attempt = self.active.get(place);
-            let need = self.need(attempt);
             let is_stalled = need > room;
             if is_stalled {
                 want += need - room;
@@ -96,30 +103,25 @@ impl Scheduler {
     }
 
     /// What a running attempt needs within the horizon.
-    pub(crate) fn need(&self, attempt: &Attempt) -> f64 {
+    fn need(attempt: &Attempt, outlook: &Outlook<'_>, brake: bool) -> f64 {
         let mut need = attempt.slope.max(0.0) * HORIZON;
         if need < NEED_BYTES.max(NEED_SHARE * attempt.use_bytes) {
             need = 0.0;
         }
-        if let Some(left) = self.outlook().growth_left(attempt) {
+        if let Some(left) = outlook.growth_left(attempt) {
             need = need.min(left);
         }
         if attempt.at_wall {
             need = need.max(HELD_SHARE * attempt.use_bytes + HELD_BYTES);
         }
-        if self.config.brake {
-            need
-        } else {
-            UNBRAKED_NEED * need
-        }
+        if brake { need } else { UNBRAKED_NEED * need }
     }
 
     fn end_cheapest(&mut self, actions: &mut Vec<Action>) {
         let (budget, mean_peak) = (self.memory.budget, self.mean_peak());
         let free = self.planned_budget() - self.settled_use();
         while self.pressure.want > 0.0 {
-            let Some(place) = self.cheapest(budget, mean_peak, |attempt| self.may_end(attempt))
-            else {
+            let Some(place) = self.cheapest(budget, mean_peak) else {
                 break;
             };
             let attempt = self.active.get(place);
@@ -144,19 +146,20 @@ impl Scheduler {
         }
     }
 
-    /// The attempt, other than the champion, whose ending costs least for what it gives back.
-    pub(crate) fn cheapest(
-        &self,
-        budget: f64,
-        mean_peak: f64,
-        may: impl Fn(&Attempt) -> bool,
-    ) -> Option<usize> {
-        let price =
-            |attempt: &Attempt| attempt.cost(budget, mean_peak) / attempt.use_bytes.max(1.0);
+    /// The attempt that may be ended, other than the champion, whose ending costs least for what it gives back.
+    fn cheapest(&self, budget: f64, mean_peak: f64) -> Option<usize> {
+        // Bytes far beyond what is wanted are worth nothing now: rather several small tasks are
+        // ended than one large one that has come far.
+        let enough = (ENOUGH_TIMES * self.pressure.want)
+            .max(ENOUGH_SHARE * budget)
+            .max(1.0);
+        let price = |attempt: &Attempt| {
+            attempt.cost(budget, mean_peak) / attempt.use_bytes.clamp(1.0, enough)
+        };
         (0..self.active.len())
             .filter(|&place| {
                 let attempt = self.active.get(place);
-                !attempt.is_ending() && !self.is_champion(attempt) && may(attempt)
+                !attempt.is_ending() && !self.is_champion(attempt) && self.may_end(attempt)
             })
             .min_by(|&a, &b| {
                 let (a, b) = (self.active.get(a), self.active.get(b));

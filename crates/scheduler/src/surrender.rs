@@ -123,8 +123,16 @@ impl Scheduler {
         }
         let needed_bytes = self.pressure.must as u64;
         let free_bytes = (self.planned_budget() - self.settled_use()).max(0.0) as u64;
-        if let Some(place) = self.cheapest(self.memory.budget, self.mean_peak(), |_| true) {
-            let task = self.active.get(place).spec.id;
+        // The largest, so that as few as possible are given up.
+        let largest = (self.active.iter())
+            .filter(|attempt| !self.is_champion(attempt))
+            .max_by(|a, b| {
+                a.use_bytes
+                    .total_cmp(&b.use_bytes)
+                    .then(a.arrival.cmp(&b.arrival))
+            })
+            .map(|attempt| attempt.spec.id);
+        if let Some(task) = largest {
             self.give_up(task, actions, |reached_bytes| GiveUpReason::Pressure {
                 reached_bytes,
                 needed_bytes,

@@ -56,6 +56,10 @@ pub(crate) const MIB: f64 = 1024.0 * 1024.0;
 pub(crate) const PRIOR_PEAK: f64 = 0.2;
 /// So many tasks that ended weigh as much as the prior.
 pub(crate) const PRIOR_WEIGHT: f64 = 2.0;
+/// A task that can't be ended has so large a part of the undisturbed budget reserved
+pub(crate) const CAUTIOUS_PEAK: f64 = 0.5;
+/// until so many tasks have ended; from then on the largest peak seen.
+pub(crate) const CAUTIOUS_UNTIL: f64 = 4.0;
 /// The mean duration assumed before any task has ended, in seconds.
 pub(crate) const PRIOR_SECONDS: f64 = 1.0;
 
@@ -94,6 +98,11 @@ pub(crate) const ENDING_COST: f64 = 0.02;
 /// The processor time that is lost with an ended task, in mean peaks: on the next run the same
 /// seconds keep that much memory from others.
 pub(crate) const TIME_COST: f64 = 0.5;
+
+/// What an ending gives back counts up to so many times what is wanted now,
+pub(crate) const ENOUGH_TIMES: f64 = 4.0;
+/// or up to this part of the budget, as more will be wanted soon.
+pub(crate) const ENOUGH_SHARE: f64 = 0.1;
 
 /// At most so many waiting tasks are looked at, so that a long queue costs nothing.
 pub(crate) const WINDOW: usize = 64;
