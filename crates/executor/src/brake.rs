@@ -184,7 +184,10 @@ impl Brake {
         self.observe(now, elapsed, samples);
         let rising = used > self.last_used;
         let threshold = limit.saturating_sub(self.margin_bytes());
-        if full || (used > self.last_used && used - self.last_used > self.params.margin_bytes && used > threshold)
+        if full
+            || (used > self.last_used
+                && used - self.last_used > self.params.margin_bytes
+                && used > threshold)
         {
             self.burst = true;
         }
@@ -341,7 +344,10 @@ impl Brake {
                 continue;
             };
             let growth = (state.slope * self.params.horizon.as_secs_f64()) as u64;
-            let need = growth.saturating_add(self.params.thaw_bytes);
+            // A slope of long ago mustn't keep it from half of what the brake can catch.
+            let need = growth
+                .saturating_add(self.params.thaw_bytes)
+                .min(self.params.margin_bytes / 2);
             if need > room {
                 break;
             }
@@ -393,12 +399,34 @@ mod tests {
     #[test]
     fn what_grew_lately_is_held_and_what_rests_is_not() {
         let mut brake = Brake::new(BrakeParams::hard_limit());
-        read(&mut brake, 0, &[sample(0, 100, true), sample(1, 200, false), sample(2, 200, false)], false);
-        read(&mut brake, 60, &[sample(0, 110, true), sample(1, 240, false), sample(2, 200, false)], false);
+        read(
+            &mut brake,
+            0,
+            &[
+                sample(0, 100, true),
+                sample(1, 200, false),
+                sample(2, 200, false),
+            ],
+            false,
+        );
+        read(
+            &mut brake,
+            60,
+            &[
+                sample(0, 110, true),
+                sample(1, 240, false),
+                sample(2, 200, false),
+            ],
+            false,
+        );
         let actions = read(
             &mut brake,
             70,
-            &[sample(0, 112, true), sample(1, 281, false), sample(2, 200, false)],
+            &[
+                sample(0, 112, true),
+                sample(1, 281, false),
+                sample(2, 200, false),
+            ],
             false,
         );
         assert_eq!(actions, [BrakeAction::Hold(SlotId(1))]);
@@ -408,14 +436,34 @@ mod tests {
     #[test]
     fn the_champion_is_held_last_and_let_go_first() {
         let mut brake = Brake::new(BrakeParams::hard_limit());
-        read(&mut brake, 0, &[sample(0, 300, true), sample(1, 290, false)], false);
-        let actions = read(&mut brake, 5, &[sample(0, 301, true), sample(1, 292, false)], false);
+        read(
+            &mut brake,
+            0,
+            &[sample(0, 300, true), sample(1, 290, false)],
+            false,
+        );
+        let actions = read(
+            &mut brake,
+            5,
+            &[sample(0, 301, true), sample(1, 292, false)],
+            false,
+        );
         assert_eq!(actions, [BrakeAction::Hold(SlotId(1))]);
         // Still rising and the wall is near: now the champion too.
-        let actions = read(&mut brake, 10, &[sample(0, 307, true), sample(1, 292, false)], false);
+        let actions = read(
+            &mut brake,
+            10,
+            &[sample(0, 307, true), sample(1, 292, false)],
+            false,
+        );
         assert_eq!(actions, [BrakeAction::Hold(SlotId(0))]);
         // A little room: the champion goes first, and alone when it takes what there is.
-        let actions = read(&mut brake, 20, &[sample(0, 307, true), sample(1, 284, false)], false);
+        let actions = read(
+            &mut brake,
+            20,
+            &[sample(0, 307, true), sample(1, 280, false)],
+            false,
+        );
         assert_eq!(actions[0], BrakeAction::Release(SlotId(0)));
     }
 
@@ -430,8 +478,18 @@ mod tests {
     #[test]
     fn what_was_held_is_let_go_when_it_is_left_alone() {
         let mut brake = Brake::new(BrakeParams::hard_limit());
-        read(&mut brake, 0, &[sample(0, 300, true), sample(1, 280, false)], false);
-        read(&mut brake, 5, &[sample(0, 305, true), sample(1, 290, false)], false);
+        read(
+            &mut brake,
+            0,
+            &[sample(0, 300, true), sample(1, 280, false)],
+            false,
+        );
+        read(
+            &mut brake,
+            5,
+            &[sample(0, 305, true), sample(1, 290, false)],
+            false,
+        );
         assert!(brake.holds(SlotId(1)));
         assert_eq!(
             read(&mut brake, 10, &[sample(1, 590, true)], false),
@@ -442,21 +500,62 @@ mod tests {
     #[test]
     fn a_probe_that_grows_is_held_again_and_waits_longer() {
         let mut brake = Brake::new(BrakeParams::hard_limit());
-        read(&mut brake, 0, &[sample(0, 300, true), sample(1, 290, false)], false);
-        read(&mut brake, 5, &[sample(0, 300, true), sample(1, 293, false)], false);
+        read(
+            &mut brake,
+            0,
+            &[sample(0, 300, true), sample(1, 290, false)],
+            false,
+        );
+        read(
+            &mut brake,
+            5,
+            &[sample(0, 300, true), sample(1, 293, false)],
+            false,
+        );
         assert!(brake.holds(SlotId(1)));
         // After its first wait it is probed.
-        let actions = read(&mut brake, 50, &[sample(0, 300, true), sample(1, 293, false)], false);
+        let actions = read(
+            &mut brake,
+            50,
+            &[sample(0, 300, true), sample(1, 293, false)],
+            false,
+        );
         assert_eq!(actions, [BrakeAction::Release(SlotId(1))]);
-        let actions = read(&mut brake, 55, &[sample(0, 300, true), sample(1, 294, false)], false);
+        let actions = read(
+            &mut brake,
+            55,
+            &[sample(0, 300, true), sample(1, 294, false)],
+            false,
+        );
         assert_eq!(actions, [BrakeAction::Hold(SlotId(1))]);
         // 80 ms now, not 40.
-        assert_eq!(read(&mut brake, 100, &[sample(0, 300, true), sample(1, 294, false)], false), []);
-        let actions = read(&mut brake, 140, &[sample(0, 300, true), sample(1, 294, false)], false);
+        assert_eq!(
+            read(
+                &mut brake,
+                100,
+                &[sample(0, 300, true), sample(1, 294, false)],
+                false
+            ),
+            []
+        );
+        let actions = read(
+            &mut brake,
+            140,
+            &[sample(0, 300, true), sample(1, 294, false)],
+            false,
+        );
         assert_eq!(actions, [BrakeAction::Release(SlotId(1))]);
         // It rests now, so it stays free.
         for ms in [145, 150, 165, 170, 200] {
-            assert_eq!(read(&mut brake, ms, &[sample(0, 300, true), sample(1, 294, false)], false), []);
+            assert_eq!(
+                read(
+                    &mut brake,
+                    ms,
+                    &[sample(0, 300, true), sample(1, 294, false)],
+                    false
+                ),
+                []
+            );
         }
         assert!(!brake.holds(SlotId(1)));
     }
@@ -465,8 +564,18 @@ mod tests {
     fn a_burst_widens_the_margin() {
         let mut brake = Brake::new(BrakeParams::hard_limit());
         assert_eq!(brake.margin_bytes(), 8 * MIB);
-        read(&mut brake, 0, &[sample(0, 300, true), sample(1, 280, false)], false);
-        read(&mut brake, 5, &[sample(0, 300, true), sample(1, 298, false)], false);
+        read(
+            &mut brake,
+            0,
+            &[sample(0, 300, true), sample(1, 280, false)],
+            false,
+        );
+        read(
+            &mut brake,
+            5,
+            &[sample(0, 300, true), sample(1, 298, false)],
+            false,
+        );
         assert_eq!(brake.margin_bytes(), 24 * MIB);
     }
 

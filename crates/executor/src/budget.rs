@@ -84,7 +84,12 @@ impl BudgetTracker {
     /// cache). `margin` is what the brake keeps between its threshold and the limit: inside a
     /// container's reserve there is room for it, so that the threshold lies at the reserve and
     /// the limit above it.
-    pub(crate) fn update(&mut self, reading: &MachineReading, run_used: u64, margin: u64) -> Budget {
+    pub(crate) fn update(
+        &mut self,
+        reading: &MachineReading,
+        run_used: u64,
+        margin: u64,
+    ) -> Budget {
         let mut constraints: Vec<(BudgetBinding, u64, u64, u64)> = Vec::with_capacity(4);
         if let Some(amount) = self.rules.configured {
             let limit = amount.of(reading.limit_bytes());
@@ -144,5 +149,102 @@ impl BudgetTracker {
         let least = self.least_others[place].min(others);
         self.least_others[place] = least;
         least
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saferun_memory::{GroupReading, LimitKind};
+
+    const GIB: u64 = 1 << 30;
+
+    fn machine(available: u64, groups: Vec<GroupReading>) -> MachineReading {
+        MachineReading {
+            total_bytes: 16 * GIB,
+            available_bytes: available,
+            free_bytes: available,
+            cached_bytes: 0,
+            swap_total_bytes: 0,
+            swap_free_bytes: 0,
+            shared_bytes: 0,
+            groups,
+        }
+    }
+
+    fn group(limit_mib: u64, usage_mib: u64, cache_mib: u64) -> GroupReading {
+        GroupReading {
+            path: "/cage".into(),
+            kind: LimitKind::V1Limit,
+            limit_bytes: limit_mib * MIB,
+            usage_bytes: usage_mib * MIB,
+            cache_bytes: cache_mib * MIB,
+        }
+    }
+
+    fn tracker(hard_limit: bool) -> BudgetTracker {
+        BudgetTracker::new(BudgetRules {
+            configured: None,
+            reserve: None,
+            hard_limit,
+        })
+    }
+
+    #[test]
+    fn the_smallest_constraint_binds() {
+        let reading = machine(10 * GIB, vec![group(600, 10, 0), group(4096, 10, 0)]);
+        let budget = tracker(true).update(&reading, 0, 8 * MIB);
+        assert_eq!(budget.binding, BudgetBinding::Group(0));
+        // 600 less 10 of others less the 4 that stay between the limits.
+        assert_eq!(budget.limit_bytes, 586 * MIB);
+        assert_eq!(budget.reserve_bytes, 12 * MIB);
+    }
+
+    #[test]
+    fn file_cache_and_our_own_use_are_not_others() {
+        let reading = machine(10 * GIB, vec![group(600, 550, 200)]);
+        let budget = tracker(true).update(&reading, 340 * MIB, 8 * MIB);
+        assert_eq!(budget.limit_bytes, 586 * MIB);
+    }
+
+    #[test]
+    fn what_others_take_lowers_the_budget_but_not_the_undisturbed_one() {
+        let mut tracker = tracker(true);
+        let before = tracker.update(&machine(12 * GIB, vec![]), 0, 8 * MIB);
+        assert_eq!(before.limit_bytes, before.undisturbed_bytes);
+        let after = tracker.update(&machine(4 * GIB, vec![]), 2 * GIB, 8 * MIB);
+        assert!(after.limit_bytes < before.limit_bytes);
+        assert_eq!(after.undisturbed_bytes, before.undisturbed_bytes);
+        assert_eq!(after.binding, BudgetBinding::Machine);
+    }
+
+    #[test]
+    fn without_a_hard_limit_the_reserve_is_wider() {
+        let reading = machine(10 * GIB, vec![group(600, 0, 0)]);
+        let budget = tracker(false).update(&reading, 0, 24 * MIB);
+        assert_eq!(budget.limit_bytes, 576 * MIB);
+    }
+
+    #[test]
+    fn what_the_user_says_counts_when_it_is_smaller() {
+        let mut tracker = BudgetTracker::new(BudgetRules {
+            configured: Some(Amount::Bytes(400 * MIB)),
+            reserve: None,
+            hard_limit: true,
+        });
+        let budget = tracker.update(&machine(10 * GIB, vec![]), 0, 8 * MIB);
+        assert_eq!(
+            (budget.binding, budget.limit_bytes),
+            (BudgetBinding::Configured, 400 * MIB)
+        );
+        let poor = tracker.update(&machine(900 * MIB, vec![]), 0, 8 * MIB);
+        assert_eq!(poor.binding, BudgetBinding::Machine);
+    }
+
+    #[test]
+    fn absurd_figures_give_an_empty_budget_and_no_panic() {
+        let reading = machine(0, vec![group(1, u64::MAX >> 21, 0)]);
+        let budget = tracker(true).update(&reading, u64::MAX, 8 * MIB);
+        assert_eq!(budget.limit_bytes, 0);
     }
 }

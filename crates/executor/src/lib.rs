@@ -1,16 +1,28 @@
 //! Runs commands side by side under a memory budget.
 #![deny(missing_docs)]
+#![deny(unsafe_code)]
 
+mod brake;
+mod budget;
+mod event;
 pub mod guard;
 mod options;
+mod output;
+#[expect(unsafe_code, reason = "tokio asks for a promise about descriptors")]
+mod readiness;
+mod run;
 mod run_id;
 pub mod slot;
 pub mod spawn;
 mod task;
 
+pub use budget::{Budget, BudgetBinding};
+pub use event::{AttemptEnd, Figures, HeavyTask, Observer, RunEvent, RunReport, Say};
 pub use options::{
     Concurrency, Containment, GuardProgram, OutputMode, OutputOptions, RunOptions, Sinks,
 };
+pub use run::launch::{RUN_VARIABLE, TASK_VARIABLE};
+pub use run::run;
 pub use run_id::RunId;
 pub use slot::Tier;
 pub use task::{CommandSpec, Task, TaskSource};

@@ -5,9 +5,12 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
+#[expect(unsafe_code, reason = "clone without fork needs it")]
 mod child;
+#[expect(unsafe_code, reason = "clone without fork needs it")]
 mod clone;
 mod cradle;
+#[expect(unsafe_code, reason = "raw signal calls, before and without a runtime")]
 pub(crate) mod signals;
 
 use child::Signals;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use saferun_scheduler::TaskId;
 
+use super::Stream;
 use super::capture::Capture;
 use super::spool::Spool;
 use super::writer::Writer;
-use super::Stream;
 
 /// Captured output that waits for its turn may fill so much memory; beyond it goes to disk.
 const PENDING_MEMORY_BOUND: usize = 2 << 20;

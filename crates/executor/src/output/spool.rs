@@ -56,16 +56,22 @@ impl Spool {
     pub(crate) fn file(&self) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
         #[cfg(target_os = "linux")]
-        if let Ok(fd) = rustix::fs::open(&self.directory, flags | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR)
-        {
+        if let Ok(fd) = rustix::fs::open(
+            &self.directory,
+            flags | OFlags::TMPFILE,
+            Mode::RUSR | Mode::WUSR,
+        ) {
             return Ok(File::from(fd));
         }
         // Where the file system has no unnamed files: a name for a moment.
         for attempt in 0..64u32 {
             let name = format!(".saferun-spool-{}-{attempt}", std::process::id());
             let path = self.directory.join(name);
-            match rustix::fs::open(&path, flags | OFlags::CREATE | OFlags::EXCL, Mode::RUSR | Mode::WUSR)
-            {
+            match rustix::fs::open(
+                &path,
+                flags | OFlags::CREATE | OFlags::EXCL,
+                Mode::RUSR | Mode::WUSR,
+            ) {
                 Ok(fd) => {
                     std::fs::remove_file(&path)?;
                     return Ok(File::from(fd));

@@ -177,7 +177,11 @@ fn put_tagged(sink: &mut dyn Write, tag: &[u8], source: &mut dyn BufRead) -> io:
         let used = piece.len();
         source.consume(used);
     }
-    if at_line_start { Ok(()) } else { sink.write_all(b"\n") }
+    if at_line_start {
+        Ok(())
+    } else {
+        sink.write_all(b"\n")
+    }
 }
 
 #[cfg(test)]
@@ -190,7 +194,10 @@ mod tests {
 
     impl Write for Kept {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("not poisoned").extend_from_slice(bytes);
+            self.0
+                .lock()
+                .expect("not poisoned")
+                .extend_from_slice(bytes);
             Ok(bytes.len())
         }
         fn flush(&mut self) -> io::Result<()> {
@@ -212,19 +219,32 @@ mod tests {
     #[test]
     fn tags_stand_before_each_line_and_lines_stay_apart() {
         let kept = Kept::default();
-        let sinks = Sinks { stdout: Box::new(kept.clone()), stderr: Box::new(io::sink()) };
+        let sinks = Sinks {
+            stdout: Box::new(kept.clone()),
+            stderr: Box::new(io::sink()),
+        };
         let (writer, thread) = Writer::start(sinks).expect("starts");
         let tag: Arc<[u8]> = Arc::from(&b"x\t"[..]);
-        writer.write(Stream::Stdout, Some(Arc::clone(&tag)), Data::Bytes(b"a\n\nb".to_vec()));
+        writer.write(
+            Stream::Stdout,
+            Some(Arc::clone(&tag)),
+            Data::Bytes(b"a\n\nb".to_vec()),
+        );
         writer.write(Stream::Stdout, None, Data::Bytes(b"\xff\0raw".to_vec()));
         drop(writer);
         thread.join().expect("ends");
-        assert_eq!(*kept.0.lock().expect("not poisoned"), b"x\ta\nx\t\nx\tb\n\xff\0raw");
+        assert_eq!(
+            *kept.0.lock().expect("not poisoned"),
+            b"x\ta\nx\t\nx\tb\n\xff\0raw"
+        );
     }
 
     #[tokio::test]
     async fn a_closed_output_is_told_once_and_for_all() {
-        let sinks = Sinks { stdout: Box::new(Gone), stderr: Box::new(io::sink()) };
+        let sinks = Sinks {
+            stdout: Box::new(Gone),
+            stderr: Box::new(io::sink()),
+        };
         let (writer, thread) = Writer::start(sinks).expect("starts");
         writer.write(Stream::Stdout, None, Data::Bytes(b"a".to_vec()));
         writer.closed().await;

@@ -102,8 +102,7 @@ impl Attempt {
     /// How long it may still run.
     pub(crate) fn time_left(&self) -> Option<Duration> {
         let timeout = self.timeout?;
-        (self.ending.is_none() && self.ended.is_none())
-            .then(|| timeout.saturating_sub(self.ran))
+        (self.ending.is_none() && self.ended.is_none()).then(|| timeout.saturating_sub(self.ran))
     }
 
     /// Takes a reading of its slot.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
@@ -186,9 +186,4 @@ fn with_overrides(base: &[CString], overrides: &[(OsString, OsString)]) -> Vec<C
             .filter_map(|(name, value)| assignment(name, value)),
     );
     all
-}
-
-/// A display form of a command for error texts.
-pub(crate) fn program_text(command: &CommandSpec) -> String {
-    String::from_utf8_lossy(&command.program.clone().into_vec()).into_owned()
 }

@@ -12,14 +12,12 @@ mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use saferun_memory::{Machine, Roots};
 use saferun_scheduler::{Config, Scheduler, Strategy};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 use self::clock::RunClock;
@@ -37,6 +35,7 @@ use crate::options::{Concurrency, RunOptions};
 use crate::output::sequence::Sequence;
 use crate::output::spool::Spool;
 use crate::output::writer::Writer;
+use crate::readiness::Readable;
 use crate::run_id::RunId;
 use crate::task::TaskSource;
 
@@ -64,8 +63,8 @@ pub async fn run(
         .transpose()
         .map_err(system("signals can't be listened to"))?;
     let id = RunId::new();
-    let (slots, guard) =
-        crate::guard::open(options.containment, &id, options.guard.as_ref()).map_err(system("tasks can't be contained"))?;
+    let (slots, guard) = crate::guard::open(options.containment, &id, options.guard.as_ref())
+        .map_err(system("tasks can't be contained"))?;
     let (writer, writer_thread) =
         Writer::start(options.sinks).map_err(system("no thread for output"))?;
     let (ended, ended_receiver) = mpsc::unbounded_channel();
@@ -157,7 +156,9 @@ pub async fn run(
     let clean = run.slots.shutdown();
     let report = run.tally.report();
     if let Err(error) = clean {
-        run.emit(&RunEvent::Note(format!("something of the run could not be removed: {error}")));
+        run.emit(&RunEvent::Note(format!(
+            "something of the run could not be removed: {error}"
+        )));
     }
     run.emit(&RunEvent::RunEnded(report.clone()));
     let source_error = run.source_error.take();
@@ -180,7 +181,7 @@ struct Watched {
     feed: Feed,
     // Unbounded, but there is at most one message for each active attempt.
     ended: mpsc::UnboundedReceiver<watch::Ended>,
-    breach: Option<AsyncFd<OwnedFd>>,
+    breach: Option<Readable>,
     guard: Option<Guard>,
     program: Option<crate::options::GuardProgram>,
     id: RunId,
@@ -198,7 +199,7 @@ async fn drive(run: &mut Run<'_>, mut watched: Watched) -> Result<Option<Signals
                 Wish::Stop(signal) => run.stop(Some(signal)),
                 Wish::Suspend => run.suspend(),
             },
-            () = readable(watched.breach.as_ref()) => run.look(true),
+            () = readable(watched.breach.as_ref()) => run.look_after_breach(),
             () = readable(guard_gone.as_ref()) => {
                 guard_gone = None;
                 on_guard_gone(run, &mut watched)?;
@@ -244,7 +245,9 @@ fn on_guard_gone(run: &mut Run<'_>, watched: &mut Watched) -> Result<(), RunErro
     };
     match Guard::restart(&watched.id, program, &*run.slots) {
         Ok(guard) => {
-            run.emit(&RunEvent::Note("the guard was gone; a new one watches".into()));
+            run.emit(&RunEvent::Note(
+                "the guard was gone; a new one watches".into(),
+            ));
             watched.guard = Some(guard);
         }
         Err(error) => {
@@ -258,30 +261,33 @@ fn on_guard_gone(run: &mut Run<'_>, watched: &mut Watched) -> Result<(), RunErro
     Ok(())
 }
 
-fn watch_fd(fd: Option<std::os::fd::BorrowedFd<'_>>) -> Result<Option<AsyncFd<OwnedFd>>, RunError> {
-    let watch = |fd: std::os::fd::BorrowedFd<'_>| {
-        AsyncFd::with_interest(fd.as_fd().try_clone_to_owned()?, Interest::READABLE)
-    };
+fn watch_fd(fd: Option<BorrowedFd<'_>>) -> Result<Option<Readable>, RunError> {
+    let watch = |fd: BorrowedFd<'_>| Readable::new(fd.try_clone_to_owned()?);
     fd.map(watch).transpose().map_err(|cause| RunError::System {
         what: "a descriptor can't be watched",
         cause,
     })
 }
 
-fn guard_watch(guard: Option<&Guard>) -> Result<Option<AsyncFd<OwnedFd>>, RunError> {
+fn guard_watch(guard: Option<&Guard>) -> Result<Option<Readable>, RunError> {
     watch_fd(guard.map(Guard::gone))
 }
 
-async fn readable(fd: Option<&AsyncFd<OwnedFd>>) {
+/// Waits until there is something to read, and empties an eventfd; a pidfd or a closed pipe has
+/// nothing to read and stays ready.
+async fn readable(fd: Option<&Readable>) {
     let Some(fd) = fd else {
         return std::future::pending().await;
     };
-    if let Ok(mut ready) = fd.readable().await {
-        // An eventfd is emptied by reading; a pidfd or a closed pipe has nothing to read.
+    let emptied = fd.read_with(|fd| {
         let mut count = [0; 8];
-        let _ = rustix::io::read(fd.get_ref(), &mut count);
-        ready.clear_ready();
-    }
+        match rustix::io::read(fd, &mut count) {
+            Err(rustix::io::Errno::AGAIN) => Err(std::io::ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
+        }
+    });
+    // A runtime that shuts down: nobody waits any more.
+    let _ = emptied.await;
 }
 
 async fn next_wish(signals: &mut Option<Signals>) -> Wish {

@@ -21,6 +21,9 @@ const BRAKE_PERIOD: Duration = Duration::from_millis(4);
 const UNBRAKED_PERIOD: Duration = Duration::from_millis(2);
 /// The scheduler's own step; the brake looks more often.
 const SCHEDULER_PERIOD: Duration = Duration::from_millis(10);
+/// The kernel's events count file cache too, so that a writer of large files can cause
+/// thousands of them: no more than one look in this time.
+const BREACH_PERIOD: Duration = Duration::from_millis(1);
 /// What a slot that must become empty is looked at.
 const EMPTY_PERIOD: Duration = Duration::from_millis(4);
 /// Limits are moved when they are off by this much.
@@ -58,7 +61,9 @@ impl Run<'_> {
             Err(error) => {
                 // Nothing is concluded from what can't be read, so nothing new is admitted.
                 if !std::mem::replace(&mut self.sampling.unreadable, true) {
-                    self.emit(&RunEvent::Note(format!("memory in use can't be read: {error}")));
+                    self.emit(&RunEvent::Note(format!(
+                        "memory in use can't be read: {error}"
+                    )));
                 }
                 return self.keep_time(now);
             }
@@ -69,7 +74,8 @@ impl Run<'_> {
         }
         self.sampling.was_full = usage.full;
         self.read_machine(now, usage.used_bytes);
-        self.tally.memory(usage.used_bytes, self.current.limit_bytes);
+        self.tally
+            .memory(usage.used_bytes, self.current.limit_bytes);
         for attempt in self.active.values_mut() {
             attempt.accrue(now);
             // A slot that can't be read keeps its last figure.
@@ -86,6 +92,13 @@ impl Run<'_> {
             self.tell_scheduler(now);
         }
         self.keep_time(now);
+    }
+
+    /// The kernel says that the threshold was passed or the limit was hit.
+    pub(crate) fn look_after_breach(&mut self) {
+        if self.clock.now().saturating_sub(self.sampling.last_look) >= BREACH_PERIOD {
+            self.look(false);
+        }
     }
 
     fn read_machine(&mut self, now: Duration, run_used: u64) {
@@ -105,9 +118,13 @@ impl Run<'_> {
         }
         let limit = self.current.limit_bytes;
         let threshold = limit.saturating_sub(self.brake.margin_bytes());
-        let moved = self.sampling.limits.is_none_or(|(old_limit, old_threshold)| {
-            old_limit.abs_diff(limit) >= LIMIT_STEP || old_threshold.abs_diff(threshold) >= LIMIT_STEP
-        });
+        let moved = self
+            .sampling
+            .limits
+            .is_none_or(|(old_limit, old_threshold)| {
+                old_limit.abs_diff(limit) >= LIMIT_STEP
+                    || old_threshold.abs_diff(threshold) >= LIMIT_STEP
+            });
         // A limit below what is in use is refused; the brake works towards it, and it is tried
         // again at the next look.
         if moved && self.slots.set_limit(limit, threshold).is_ok() {
@@ -240,7 +257,11 @@ impl Run<'_> {
         let near = used + 2 * self.brake.margin_bytes() + 16 * MIB >= self.current.limit_bytes;
         if !self.active.is_empty() {
             if self.brake.is_holding() || (near && self.active.len() > 1) {
-                sooner(if self.slots.has_hard_limit() { BRAKE_PERIOD } else { UNBRAKED_PERIOD });
+                sooner(if self.slots.has_hard_limit() {
+                    BRAKE_PERIOD
+                } else {
+                    UNBRAKED_PERIOD
+                });
             }
             let headroom = self.current.limit_bytes.saturating_sub(used);
             sooner(saferun_memory::next_delay(headroom));
@@ -264,10 +285,15 @@ impl Run<'_> {
         if status == Status::Code(0) || attempt.ending.is_some() {
             return None;
         }
-        if self.slots.kernel_kills(attempt.slot).is_ok_and(|kills| kills > 0) {
+        if self
+            .slots
+            .kernel_kills(attempt.slot)
+            .is_ok_and(|kills| kills > 0)
+        {
             return Some("killed by the kernel for want of memory".into());
         }
-        if self.sampling.usage.full || self.sampling.full_episodes > attempt.full_episodes_at_start {
+        if self.sampling.usage.full || self.sampling.full_episodes > attempt.full_episodes_at_start
+        {
             return Some("it failed while the run's memory was full".into());
         }
         let killed = matches!(status, Status::Signal(9) | Status::Code(137));

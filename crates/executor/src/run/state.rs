@@ -66,7 +66,8 @@ struct Sayer<'w>(&'w Writer);
 
 impl Say for Sayer<'_> {
     fn say(&mut self, bytes: &[u8]) {
-        self.0.write(Stream::Stderr, None, Data::Bytes(bytes.to_vec()));
+        self.0
+            .write(Stream::Stderr, None, Data::Bytes(bytes.to_vec()));
     }
 }
 
@@ -101,11 +102,19 @@ impl Run<'_> {
             Action::Thaw { task } => self.set_frozen(task, false),
             Action::Reclaim => self.slots.reclaim(),
             Action::End { task, cause } => {
-                if let saferun_scheduler::EndCause::Preempt { needed_bytes, free_bytes } = cause
+                if let saferun_scheduler::EndCause::Preempt {
+                    needed_bytes,
+                    free_bytes,
+                } = cause
                     && let Some(attempt) = self.active.get(&task)
                 {
                     let name = Arc::clone(&attempt.name);
-                    self.emit(&RunEvent::Preempting { task, name, needed_bytes, free_bytes });
+                    self.emit(&RunEvent::Preempting {
+                        task,
+                        name,
+                        needed_bytes,
+                        free_bytes,
+                    });
                 }
                 self.end(task, cause.into());
             }
@@ -120,13 +129,19 @@ impl Run<'_> {
         let name = self.name(id, &task);
         let now = self.clock.now();
         self.tally.started(now);
-        let launched = self.slots.take().map_err(SpawnError::Process).and_then(|slot| {
-            let launched = self.launcher.launch(&mut *self.slots, slot, id, &task.command);
-            if launched.is_err() {
-                self.slots.release(slot);
-            }
-            launched.map(|launched| (slot, launched))
-        });
+        let launched = self
+            .slots
+            .take()
+            .map_err(SpawnError::Process)
+            .and_then(|slot| {
+                let launched = self
+                    .launcher
+                    .launch(&mut *self.slots, slot, id, &task.command);
+                if launched.is_err() {
+                    self.slots.release(slot);
+                }
+                launched.map(|launched| (slot, launched))
+            });
         let (slot, launched) = match launched {
             Ok(launched) => launched,
             Err(error) => return self.not_started(id, number, &name, &error, further),
@@ -152,7 +167,12 @@ impl Run<'_> {
         };
         tokio::spawn(watch.run(self.ended.clone()));
         let pid = launched.child.pid;
-        self.emit(&RunEvent::TaskStarted { task: id, name, attempt: number, pid });
+        self.emit(&RunEvent::TaskStarted {
+            task: id,
+            name,
+            attempt: number,
+            pid,
+        });
     }
 
     fn not_started(
@@ -178,7 +198,11 @@ impl Run<'_> {
             elapsed: Duration::ZERO,
             cpu: Duration::ZERO,
         });
-        let event = Event::Exited { task, exit, peak_bytes: 0 };
+        let event = Event::Exited {
+            task,
+            exit,
+            peak_bytes: 0,
+        };
         self.scheduler.on(event, now, further);
     }
 
@@ -201,7 +225,9 @@ impl Run<'_> {
         };
         let name = Arc::clone(&attempt.name);
         if let Err(error) = done {
-            self.emit(&RunEvent::Note(format!("a task could not be stopped in place: {error}")));
+            self.emit(&RunEvent::Note(format!(
+                "a task could not be stopped in place: {error}"
+            )));
         } else if frozen {
             self.emit(&RunEvent::Frozen { task: id, name });
         } else {
@@ -298,7 +324,14 @@ impl Run<'_> {
         self.complete(id, attempt, ended, end, now);
     }
 
-    fn complete(&mut self, id: TaskId, attempt: Attempt, ended: Ended, end: AttemptEnd, now: Duration) {
+    fn complete(
+        &mut self,
+        id: TaskId,
+        attempt: Attempt,
+        ended: Ended,
+        end: AttemptEnd,
+        now: Duration,
+    ) {
         let exit = match &end {
             AttemptEnd::Exited(0) => Exit::Success,
             AttemptEnd::Victim(_) => Exit::Victim,
@@ -323,7 +356,8 @@ impl Run<'_> {
                 self.emit(&RunEvent::Note(format!("output is lost: {error}")));
             }
         }
-        self.tally.attempt_ended(&attempt.name, &end, attempt.peak_bytes, now);
+        self.tally
+            .attempt_ended(&attempt.name, &end, attempt.peak_bytes, now);
         self.emit(&RunEvent::AttemptEnded {
             task: id,
             name: Arc::clone(&attempt.name),
@@ -343,14 +377,23 @@ impl Run<'_> {
     fn conclude(&mut self, task: TaskId, outcome: Outcome) {
         let name = match self.names.remove(&task) {
             Some(name) => name,
-            None => Arc::new(self.tasks.get(&task).map(|t| t.name.clone()).unwrap_or_default()),
+            None => Arc::new(
+                self.tasks
+                    .get(&task)
+                    .map(|t| t.name.clone())
+                    .unwrap_or_default(),
+            ),
         };
         self.tasks.remove(&task);
         self.tally.concluded(&outcome);
         if let Err(error) = self.sequence.conclude(task) {
             self.emit(&RunEvent::Note(format!("output is lost: {error}")));
         }
-        self.emit(&RunEvent::TaskConcluded { task, name, outcome });
+        self.emit(&RunEvent::TaskConcluded {
+            task,
+            name,
+            outcome,
+        });
     }
 
     /// One task from the source, or its end.

@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use rustix::process::{WaitId, WaitIdOptions};
 use saferun_scheduler::TaskId;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::output::sequence::Captured;
 use crate::output::spool::Spool;
 use crate::output::writer::Writer;
 use crate::output::{Data, Stream};
+use crate::readiness::Readable;
 
 /// Bytes read from a pipe at once.
 const BLOCK: usize = 16 * 1024;
@@ -90,7 +89,7 @@ impl Watch {
     }
 
     async fn watch(self) -> io::Result<Ended> {
-        let pidfd = AsyncFd::with_interest(self.pidfd, Interest::READABLE)?;
+        let pidfd = Readable::new(self.pidfd)?;
         let mut stdout = Pipe::new(self.stdout, Stream::Stdout, self.flow)?;
         let mut stderr = Pipe::new(self.stderr, Stream::Stderr, self.flow)?;
         let sink = Sink {
@@ -100,8 +99,8 @@ impl Watch {
         };
         loop {
             tokio::select! {
-                ready = pidfd.readable() => {
-                    drop(ready?);
+                ready = pidfd.read_with(|_| Ok(())) => {
+                    ready?;
                     break;
                 }
                 open = stdout.pump(&sink), if stdout.open => stdout.open = open,
@@ -113,7 +112,7 @@ impl Watch {
         Ok(Ended {
             task: self.task,
             attempt: self.attempt,
-            status: reap(pidfd.get_ref()),
+            status: reap(pidfd.get()),
             spool_error: stdout.spool_error.or(stderr.spool_error),
             captured: Captured {
                 stdout: stdout.capture,
@@ -130,7 +129,7 @@ struct Sink {
 }
 
 struct Pipe {
-    fd: AsyncFd<OwnedFd>,
+    fd: Readable,
     stream: Stream,
     flow: Flow,
     open: bool,
@@ -142,7 +141,7 @@ struct Pipe {
 impl Pipe {
     fn new(fd: OwnedFd, stream: Stream, flow: Flow) -> io::Result<Self> {
         Ok(Self {
-            fd: AsyncFd::with_interest(fd, Interest::READABLE)?,
+            fd: Readable::new(fd)?,
             stream,
             flow,
             open: true,
@@ -158,18 +157,21 @@ impl Pipe {
         if self.flow != Flow::Captured {
             sink.writer.room().await;
         }
-        let Ok(mut ready) = self.fd.readable().await else {
-            return false;
-        };
-        let mut block = [0; BLOCK];
-        match ready.try_io(|fd| Ok(rustix::io::read(fd.get_ref(), &mut block)?)) {
-            Ok(Ok(0)) => false,
-            Ok(Ok(count)) => {
-                self.take(&block[..count], sink);
+        // Read and kept in one go, so that the block isn't part of what is awaited.
+        let mut taken = Vec::new();
+        let read = self.fd.read_with(|fd| {
+            let mut block = [0; BLOCK];
+            let count = rustix::io::read(fd, &mut block)?;
+            taken.extend_from_slice(&block[..count]);
+            Ok(())
+        });
+        match read.await {
+            Ok(()) if taken.is_empty() => false,
+            Ok(()) => {
+                self.take(&taken, sink);
                 true
             }
-            Ok(Err(error)) => error.kind() == io::ErrorKind::Interrupted,
-            Err(_would_block) => true,
+            Err(error) => error.kind() == io::ErrorKind::Interrupted,
         }
     }
 
@@ -179,7 +181,7 @@ impl Pipe {
         let mut block = [0; BLOCK];
         let mut left = DRAIN_BOUND;
         while self.open && left > 0 {
-            match rustix::io::read(self.fd.get_ref(), &mut block) {
+            match rustix::io::read(self.fd.get(), &mut block) {
                 Ok(0) => break,
                 Ok(count) => {
                     self.take(&block[..count], sink);
@@ -191,15 +193,17 @@ impl Pipe {
         }
         if !self.line.is_empty() {
             let rest = std::mem::take(&mut self.line);
-            sink.writer.write(self.stream, sink.tag.clone(), Data::Bytes(rest));
+            sink.writer
+                .write(self.stream, sink.tag.clone(), Data::Bytes(rest));
         }
     }
 
     fn take(&mut self, bytes: &[u8], sink: &Sink) {
         match self.flow {
-            Flow::Live => sink
-                .writer
-                .write(self.stream, sink.tag.clone(), Data::Bytes(bytes.to_vec())),
+            Flow::Live => {
+                sink.writer
+                    .write(self.stream, sink.tag.clone(), Data::Bytes(bytes.to_vec()))
+            }
             Flow::Lines => self.take_lines(bytes, sink),
             Flow::Captured => {
                 if let Err(error) = self.capture.push(bytes, sink.spool.as_ref().as_ref()) {
@@ -225,7 +229,8 @@ impl Pipe {
         if whole > 0 {
             let mut lines = std::mem::take(&mut self.line);
             lines.extend_from_slice(&bytes[..whole]);
-            sink.writer.write(self.stream, sink.tag.clone(), Data::Bytes(lines));
+            sink.writer
+                .write(self.stream, sink.tag.clone(), Data::Bytes(lines));
         }
         self.line.extend_from_slice(&bytes[whole..]);
     }
