@@ -104,12 +104,6 @@ impl World {
         self.model.on(event);
         let now = self.model.now;
         for action in self.model.actions.clone() {
-            let place = |id: TaskId, processes: &[Process]| {
-                processes
-                    .iter()
-                    .position(|process| process.task == id.0 as usize)
-                    .unwrap()
-            };
             match action {
                 Action::Start { task, attempt } => self.processes.push(Process {
                     task: task.0 as usize,
@@ -120,21 +114,22 @@ impl World {
                     dies_at: None,
                     attempt,
                 }),
-                Action::Freeze { task } => {
-                    let place = place(task, &self.processes);
-                    self.processes[place].frozen = true;
-                }
-                Action::Thaw { task } => {
-                    let place = place(task, &self.processes);
-                    self.processes[place].frozen = false;
-                }
+                Action::Freeze { task } => self.with(task, |process| process.frozen = true),
+                Action::Thaw { task } => self.with(task, |process| process.frozen = false),
                 Action::End { task, .. } => {
-                    let place = place(task, &self.processes);
                     let delay = Duration::from_millis(4 + self.random.below(22));
-                    self.processes[place].dies_at = Some(now + delay);
+                    self.with(task, |process| process.dies_at = Some(now + delay));
                 }
                 Action::Reclaim | Action::Conclude { .. } => {}
             }
+        }
+    }
+
+    /// One that has just exited by itself may be gone, its exit not handed over yet.
+    fn with(&mut self, task: TaskId, act: impl FnOnce(&mut Process)) {
+        let mut processes = self.processes.iter_mut();
+        if let Some(process) = processes.find(|process| process.task == task.0 as usize) {
+            act(process);
         }
     }
 
