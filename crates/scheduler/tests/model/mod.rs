@@ -1,6 +1,8 @@
 //! A driver's view of a run: what may follow what. Every action is checked against it, and the
 //! scheduler's own invariants are checked after every event.
 
+#![allow(dead_code, reason = "each test uses its own part of the model")]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,7 +31,6 @@ impl Random {
         self.below(chances) == 0
     }
 
-    #[allow(dead_code, reason = "not every test draws shares")]
     pub(crate) fn share(&mut self) -> f64 {
         self.below(1 << 30) as f64 / (1u64 << 30) as f64
     }
@@ -244,7 +245,6 @@ impl Model {
         assert_eq!(self.scheduler.next_reading(self.now).is_some(), may_change);
     }
 
-    #[allow(dead_code, reason = "not every test looks for the active ones")]
     pub(crate) fn active(&self) -> impl Iterator<Item = &TaskId> {
         self.tasks
             .iter()

@@ -1,0 +1,488 @@
+//! Single decisions, each in the smallest run that asks for it.
+
+mod model;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use model::Model;
+use saferun_scheduler::{
+    Action, Config, EndCause, Event, Exit, FailureLimit, GiveUpReason, Halt, Hold, Outcome,
+    Preempt, Reading, SkipReason, Strategy, TaskId, TaskReading, TaskSpec,
+};
+
+const MIB: u64 = 1 << 20;
+const BUDGET: u64 = 600 * MIB;
+
+fn config() -> Config {
+    Config {
+        cores: NonZeroUsize::new(64).unwrap(),
+        ..Config::default()
+    }
+}
+
+fn task(id: u64) -> TaskSpec {
+    TaskSpec {
+        id: TaskId(id),
+        declared_bytes: None,
+        restartable: true,
+        retries: 0,
+        kind: None,
+    }
+}
+
+fn declared(id: u64, mib: u64) -> TaskSpec {
+    TaskSpec {
+        declared_bytes: Some(mib * MIB),
+        ..task(id)
+    }
+}
+
+/// A task's use in MiB, and whether it is at the wall.
+fn uses(id: u64, mib: u64, at_wall: bool) -> TaskReading {
+    TaskReading {
+        task: TaskId(id),
+        use_bytes: mib * MIB,
+        at_wall,
+        busy_cores: 1.0,
+    }
+}
+
+/// Lets 20 ms pass and reads.
+fn read(model: &mut Model, budget: u64, tasks: &[TaskReading]) {
+    model.now += Duration::from_millis(20);
+    model.on(Event::Reading(Reading {
+        budget_bytes: budget,
+        undisturbed_bytes: BUDGET,
+        used_bytes: tasks.iter().map(|task| task.use_bytes).sum(),
+        tasks,
+    }));
+}
+
+fn exit(model: &mut Model, id: u64, exit: Exit) {
+    model.now += Duration::from_millis(5);
+    model.on(Event::Exited {
+        task: TaskId(id),
+        exit,
+        peak_bytes: 0,
+    });
+}
+
+fn started(model: &Model) -> Vec<u64> {
+    let started = |action: &Action| match action {
+        Action::Start { task, .. } => Some(task.0),
+        _ => None,
+    };
+    model.actions.iter().filter_map(started).collect()
+}
+
+fn ended(model: &Model) -> Vec<(u64, EndCause)> {
+    let ended = |action: &Action| match action {
+        Action::End { task, cause } => Some((task.0, *cause)),
+        _ => None,
+    };
+    model.actions.iter().filter_map(ended).collect()
+}
+
+fn outcome(model: &Model, id: u64) -> Option<&Outcome> {
+    model
+        .concluded
+        .iter()
+        .find(|(task, _)| *task == TaskId(id))
+        .map(|(_, outcome)| outcome)
+}
+
+#[test]
+fn nothing_is_admitted_before_memory_was_read() {
+    let mut model = Model::new(config());
+    model.on(Event::Added(task(0)));
+    assert_eq!(model.scheduler.holding(), Some(Hold::Unread));
+    assert_eq!(
+        model.scheduler.next_reading(model.now),
+        Some(Duration::ZERO)
+    );
+    read(&mut model, BUDGET, &[]);
+    assert_eq!(started(&model), [0]);
+}
+
+#[test]
+fn an_unlimited_run_asks_nobody() {
+    let mut model = Model::new(Config {
+        strategy: Strategy::Unlimited,
+        ..config()
+    });
+    for id in 0..50 {
+        model.on(Event::Added(declared(id, 10_000)));
+        assert_eq!(started(&model), [id]);
+    }
+}
+
+#[test]
+fn declared_tasks_are_admitted_as_far_as_their_sum_fits() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    for id in 0..4 {
+        model.on(Event::Added(declared(id, 250)));
+        assert_eq!(started(&model).is_empty(), id >= 2, "task {id}");
+    }
+    assert!(matches!(
+        model.scheduler.holding(),
+        Some(Hold::Memory { needed_bytes, headroom_bytes })
+            if needed_bytes == 250 * MIB && headroom_bytes == 100 * MIB
+    ));
+    exit(&mut model, 0, Exit::Success);
+    assert_eq!(started(&model), [2]);
+}
+
+#[test]
+fn declared_above_the_budget_is_refused_before_its_start() {
+    let mut model = Model::new(config());
+    model.on(Event::Added(declared(0, 601)));
+    assert_eq!(outcome(&model, 0), None, "the budget is not known yet");
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(declared(1, 601)));
+    let reason = GiveUpReason::DeclaredAboveBudget {
+        declared_bytes: 601 * MIB,
+        budget_bytes: BUDGET,
+    };
+    assert_eq!(outcome(&model, 0), Some(&Outcome::GivenUp(reason)));
+    assert_eq!(outcome(&model, 1), Some(&Outcome::GivenUp(reason)));
+}
+
+#[test]
+fn busy_tasks_are_bounded_by_the_cores_and_waiting_ones_are_not() {
+    let run = |busy_cores: f64| {
+        let mut model = Model::new(Config {
+            cores: NonZeroUsize::new(2).unwrap(),
+            ..config()
+        });
+        read(&mut model, BUDGET, &[]);
+        for id in 0..20 {
+            model.on(Event::Added(declared(id, 10)));
+        }
+        for _ in 0..20 {
+            let tasks: Vec<TaskReading> = (model.active())
+                .map(|id| TaskReading {
+                    busy_cores,
+                    ..uses(id.0, 1, false)
+                })
+                .collect();
+            read(&mut model, BUDGET, &tasks);
+        }
+        model.scheduler.counts().active
+    };
+    assert_eq!(run(1.0), 3);
+    assert_eq!(run(0.05), 20);
+}
+
+/// Two are at the wall: the younger makes room for the champion and is run again once something
+/// else has ended.
+#[test]
+fn room_is_made_for_the_champion() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(task(0)));
+    read(&mut model, BUDGET, &[uses(0, 100, false)]);
+    model.on(Event::Added(task(1)));
+    assert_eq!(model.scheduler.champion(), Some(TaskId(0)));
+    read(
+        &mut model,
+        BUDGET,
+        &[uses(0, 400, true), uses(1, 200, true)],
+    );
+    assert!(matches!(ended(&model)[..], [(1, EndCause::Preempt { .. })]));
+    exit(&mut model, 1, Exit::Ended);
+    assert_eq!(model.scheduler.holding(), Some(Hold::Ended));
+    read(&mut model, BUDGET, &[uses(0, 420, false)]);
+    assert!(
+        started(&model).is_empty(),
+        "it is held until something has ended"
+    );
+    exit(&mut model, 0, Exit::Success);
+    assert_eq!(
+        model.actions[1],
+        Action::Start {
+            task: TaskId(1),
+            attempt: 2
+        }
+    );
+}
+
+/// Both stand at the wall and neither may be ended.
+#[test]
+fn what_may_not_be_ended_is_frozen_and_at_last_given_up() {
+    let mut model = Model::new(Config {
+        preempt: Preempt::Never,
+        ..config()
+    });
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(declared(0, 300)));
+    model.on(Event::Added(declared(1, 300)));
+    read(
+        &mut model,
+        BUDGET,
+        &[uses(0, 400, true), uses(1, 200, true)],
+    );
+    assert!(model.actions.contains(&Action::Freeze { task: TaskId(1) }));
+    assert!(model.actions.contains(&Action::Reclaim));
+    for _ in 0..24 {
+        assert!(ended(&model).is_empty(), "it is borne for a while");
+        read(
+            &mut model,
+            BUDGET,
+            &[uses(0, 400, true), uses(1, 200, false)],
+        );
+    }
+    read(
+        &mut model,
+        BUDGET,
+        &[uses(0, 400, true), uses(1, 200, false)],
+    );
+    assert!(matches!(
+        ended(&model)[..],
+        [(1, EndCause::GiveUp(GiveUpReason::Pressure { .. }))]
+    ));
+    exit(&mut model, 1, Exit::Ended);
+    assert!(matches!(outcome(&model, 1), Some(Outcome::GivenUp(_))));
+}
+
+#[test]
+fn a_lone_task_that_wants_more_than_there_is_is_given_up_after_reclaim() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(task(0)));
+    read(&mut model, BUDGET, &[uses(0, 590, true)]);
+    assert_eq!(model.actions, [Action::Reclaim]);
+    for _ in 0..4 {
+        read(&mut model, BUDGET, &[uses(0, 590, true)]);
+        assert!(model.actions.is_empty(), "it is watched first");
+    }
+    read(&mut model, BUDGET, &[uses(0, 590, true)]);
+    let reason = GiveUpReason::ExceedsBudgetAlone {
+        reached_bytes: 590 * MIB,
+        budget_bytes: BUDGET,
+    };
+    assert_eq!(ended(&model), [(0, EndCause::GiveUp(reason))]);
+    exit(&mut model, 0, Exit::Failure);
+    assert_eq!(outcome(&model, 0), Some(&Outcome::GivenUp(reason)));
+}
+
+#[test]
+fn a_lone_task_waits_while_others_hold_the_memory() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(task(0)));
+    for _ in 0..1000 {
+        read(&mut model, 500 * MIB, &[uses(0, 500, true)]);
+        assert!(model.actions.is_empty());
+    }
+}
+
+#[test]
+fn a_failure_is_retried_as_often_as_it_may() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(TaskSpec {
+        retries: 2,
+        ..task(0)
+    }));
+    for attempt in 2..=3 {
+        exit(&mut model, 0, Exit::Failure);
+        assert_eq!(
+            model.actions,
+            [Action::Start {
+                task: TaskId(0),
+                attempt
+            }]
+        );
+    }
+    exit(&mut model, 0, Exit::Failure);
+    assert_eq!(outcome(&model, 0), Some(&Outcome::Failed));
+}
+
+#[test]
+fn a_victim_runs_alone_after_three_attempts_and_is_then_given_up() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(task(0)));
+    model.on(Event::Added(task(1)));
+    for attempt in 2..=3 {
+        exit(&mut model, 0, Exit::Victim);
+        assert_eq!(
+            model.actions,
+            [Action::Start {
+                task: TaskId(0),
+                attempt
+            }]
+        );
+    }
+    exit(&mut model, 0, Exit::Victim);
+    assert_eq!(model.scheduler.holding(), Some(Hold::Alone));
+    exit(&mut model, 1, Exit::Success);
+    assert_eq!(started(&model), [0]);
+    model.on(Event::Added(task(2)));
+    assert_eq!(model.scheduler.holding(), Some(Hold::Alone));
+    exit(&mut model, 0, Exit::Victim);
+    assert!(matches!(outcome(&model, 0), Some(Outcome::GivenUp(_))));
+    assert_eq!(started(&model), [2]);
+}
+
+#[test]
+fn a_victim_that_may_not_be_restarted_has_failed() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(TaskSpec {
+        restartable: false,
+        retries: 5,
+        ..task(0)
+    }));
+    exit(&mut model, 0, Exit::Victim);
+    assert_eq!(outcome(&model, 0), Some(&Outcome::Failed));
+}
+
+#[test]
+fn success_beats_an_ending_on_its_way() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(task(0)));
+    model.on(Event::StopRequested);
+    assert_eq!(ended(&model), [(0, EndCause::Stop)]);
+    exit(&mut model, 0, Exit::Success);
+    assert_eq!(outcome(&model, 0), Some(&Outcome::Done));
+}
+
+#[test]
+fn a_halt_skips_what_waits_and_ends_what_runs_only_if_at_once() {
+    for (halt, is_ended) in [(Halt::Soon as fn(_) -> _, false), (Halt::Now, true)] {
+        let halt = halt(FailureLimit::Count(1));
+        let concurrency = NonZeroUsize::new(2);
+        let mut model = Model::new(Config {
+            halt,
+            concurrency,
+            ..config()
+        });
+        read(&mut model, BUDGET, &[]);
+        for id in 0..4 {
+            model.on(Event::Added(task(id)));
+        }
+        exit(&mut model, 0, Exit::Failure);
+        assert_eq!(
+            outcome(&model, 2),
+            Some(&Outcome::Skipped(SkipReason::Halted))
+        );
+        assert_eq!(
+            outcome(&model, 3),
+            Some(&Outcome::Skipped(SkipReason::Halted))
+        );
+        assert_eq!(ended(&model).is_empty(), !is_ended);
+        model.on(Event::Added(task(4)));
+        assert_eq!(
+            outcome(&model, 4),
+            Some(&Outcome::Skipped(SkipReason::Halted))
+        );
+        exit(
+            &mut model,
+            1,
+            if is_ended { Exit::Ended } else { Exit::Success },
+        );
+        let expected = if is_ended {
+            Outcome::Skipped(SkipReason::Halted)
+        } else {
+            Outcome::Done
+        };
+        assert_eq!(outcome(&model, 1), Some(&expected));
+    }
+}
+
+#[test]
+fn the_queue_takes_a_window_and_the_window_exceeds_the_count() {
+    let wants = |count| {
+        let concurrency = NonZeroUsize::new(count);
+        Model::new(Config {
+            concurrency,
+            ..config()
+        })
+        .scheduler
+        .wants_tasks()
+    };
+    assert_eq!(wants(0), 64);
+    assert!(wants(1000) > 1000);
+    let mut model = Model::new(config());
+    for id in 0..64 {
+        model.on(Event::Added(task(id)));
+    }
+    assert_eq!(model.scheduler.wants_tasks(), 0);
+}
+
+/// Without a brake what grows into too little room is frozen, and let go on at most once a
+/// second.
+#[test]
+fn without_a_brake_growth_is_frozen_and_thawed() {
+    let mut model = Model::new(Config {
+        brake: false,
+        ..config()
+    });
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(declared(0, 280)));
+    model.on(Event::Added(TaskSpec {
+        restartable: false,
+        ..declared(1, 280)
+    }));
+    let champion = model.scheduler.champion().unwrap().0;
+    let other = 1 - champion;
+    for mib in (12..=262).step_by(10) {
+        let starts = |action: &Action| matches!(action, Action::Start { .. });
+        assert!(model.actions.iter().all(starts));
+        let tasks = [uses(champion, 300, false), uses(other, mib, false)];
+        read(&mut model, BUDGET, &tasks);
+    }
+    let freeze = Action::Freeze {
+        task: TaskId(other),
+    };
+    assert_eq!(model.actions, [freeze]);
+    let tasks = [uses(champion, 300, false), uses(other, 262, false)];
+    read(&mut model, BUDGET, &tasks);
+    assert_eq!(model.actions, []);
+    let tasks = [uses(champion, 100, false), uses(other, 262, false)];
+    read(&mut model, BUDGET, &tasks);
+    let thaw = Action::Thaw {
+        task: TaskId(other),
+    };
+    assert_eq!(model.actions, [thaw]);
+}
+
+/// Tasks of one kind that are alike are laid along their common curve: more of them fit than
+/// their peaks would allow.
+#[test]
+fn a_common_curve_is_learned() {
+    let kin = |id| TaskSpec {
+        kind: Some(7),
+        ..task(id)
+    };
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    for id in 0..2 {
+        model.on(Event::Added(kin(id)));
+        for step in 0..50 {
+            read(
+                &mut model,
+                BUDGET,
+                &[uses(id, if step < 40 { 20 } else { 500 }, false)],
+            );
+        }
+        exit(&mut model, id, Exit::Success);
+    }
+    model.on(Event::Added(kin(2)));
+    for _ in 0..20 {
+        read(&mut model, BUDGET, &[uses(2, 20, false)]);
+    }
+    // A late peak of 500 MiB at 0.8 s: two at once would meet there, half a life apart they
+    // would not.
+    model.on(Event::Added(kin(3)));
+    assert_eq!(started(&model), [3]);
+    model.on(Event::Added(kin(4)));
+    assert!(matches!(
+        model.scheduler.holding(),
+        Some(Hold::Memory { .. })
+    ));
+}
