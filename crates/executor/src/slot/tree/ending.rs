@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, WaitOptions, wait};
 use saferun_memory::{ProcessTable, Roots};
 
-use super::signal_each;
+use super::{orphans, signal_each};
 
 /// Ends all our descendants, waiting for them to be gone until `deadline`.
 ///
@@ -20,6 +20,8 @@ pub(crate) fn end_descendants(deadline: Instant) {
         if !reap_all() {
             return;
         }
+        // First what is at hand: a storm changes faster than it can be searched.
+        signal_each(&orphans::children_of_ours(), Signal::KILL);
         // Anew each time, so that whoever was adopted meanwhile is found.
         let _ = table.add(own, &[]);
         let _ = table.find();
@@ -58,7 +60,7 @@ pub(crate) fn end_marked(run: &str, deadline: Instant) {
     };
     let mut known = BTreeSet::new();
     while quiet < 2 && Instant::now() < deadline {
-        for pid in marked(&mark) {
+        for pid in kill_marked(&mark) {
             if known.insert(pid) {
                 let _ = table.add(pid, &[]);
             }
@@ -82,8 +84,10 @@ pub(crate) fn end_marked(run: &str, deadline: Instant) {
     }
 }
 
-/// The processes that were started with this entry in their environment, as far as we may look.
-fn marked(mark: &str) -> Vec<u32> {
+/// Kills the processes that were started with this entry in their environment, as far as we may
+/// look, and tells which. Each is killed as soon as it is seen, with its process group: a storm
+/// changes faster than all can be searched.
+fn kill_marked(mark: &str) -> Vec<u32> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
         return Vec::new();
     };
@@ -91,13 +95,17 @@ fn marked(mark: &str) -> Vec<u32> {
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| *pid != own)
         .filter(|pid| {
-            std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
-                environment
-                    .split(|&b| b == 0)
-                    .any(|entry| entry == mark.as_bytes())
-            })
+            let has_mark = |environment: Vec<u8>| {
+                let mut entries = environment.split(|&b| b == 0);
+                entries.any(|entry| entry == mark.as_bytes())
+            };
+            let found =
+                *pid != own && std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(has_mark);
+            if found {
+                signal_each(&[*pid], Signal::KILL);
+            }
+            found
         })
         .collect()
 }

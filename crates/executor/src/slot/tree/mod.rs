@@ -139,6 +139,11 @@ impl Tree {
 
     /// Signals all of a slot until no newcomers are found.
     fn signal_all(&mut self, leader: u32, signal: Signal) -> io::Result<()> {
+        // First the group that most tasks never leave: a storm changes faster than it can be
+        // searched. As long as the leader is our child, its number is nobody else's.
+        if orphans::is_child(leader) {
+            signal_each(&[leader], signal);
+        }
         let mut seen = BTreeSet::new();
         for round in 0..ROUNDS {
             let members = self.members(leader);
@@ -241,7 +246,6 @@ impl Slots for Tree {
         let Some(leader) = self.leader(slot)? else {
             return Ok(());
         };
-        self.search()?;
         self.signal_all(leader, Signal::KILL)
     }
 

@@ -36,6 +36,12 @@ pub(super) fn children_of_ours() -> Vec<u32> {
     children
 }
 
+/// Whether a process is a child of ours whose status nobody has taken yet.
+pub(super) fn is_child(pid: u32) -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    to_pid(pid).is_some_and(|pid| waitid(WaitId::Pid(pid), look).is_ok())
+}
+
 /// The session that a process is in; `None` when it is gone.
 pub(super) fn session(pid: u32) -> Option<u32> {
     getsid(Some(to_pid(pid)?)).ok().map(from_pid)
