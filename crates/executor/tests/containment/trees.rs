@@ -23,7 +23,15 @@ fn all_of_a_tree_is_killed_frozen_or_not() {
         let command = "setsid sleep 600 & setsid sh -c '(sleep 600 &)'; (sleep 600 &); sleep 600";
         let child = shell(&mut *slots, slot, &id, command);
         let mark = format!("SAFERUN_RUN={id}");
-        until("all are there", || with_environment(&mark).len() >= 4);
+        // Four sleepers and the shell that waits for one of them.
+        until("all are there", || {
+            let all = with_environment(&mark);
+            let sleepers = all.iter().filter(|pid| {
+                std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                    .is_ok_and(|name| name.trim() == "sleep")
+            });
+            sleepers.count() == 4 && all.len() == 5
+        });
         if frozen {
             slots.freeze(slot).expect("frozen");
             until("all are stopped", || {

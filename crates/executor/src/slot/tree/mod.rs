@@ -145,10 +145,14 @@ impl Tree {
             signal_each(&[leader], signal);
         }
         let mut seen = BTreeSet::new();
-        for round in 0..ROUNDS {
+        let mut quiet = 0;
+        for _ in 0..ROUNDS {
             let members = self.members(leader);
             let new: Vec<u32> = members.difference(&seen).copied().collect();
-            if new.is_empty() && round > 0 {
+            // Twice, as a process that is just being born or becoming another program isn't
+            // known by its parent or its marks for a moment.
+            quiet = if new.is_empty() { quiet + 1 } else { 0 };
+            if quiet == 2 {
                 break;
             }
             signal_each(&new, signal);

@@ -41,10 +41,11 @@ impl Stop<'_> {
 
 /// How often newcomers are looked for. What still forks after so many rounds is met by the
 /// next freeze.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 8;
 
 fn signal_all(dir: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
     let mut seen = std::collections::HashSet::new();
+    let mut quiet = 0;
     for _ in 0..ROUNDS {
         let before = seen.len();
         for pid in files::procs(dir)? {
@@ -52,7 +53,9 @@ fn signal_all(dir: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
                 group::signal(pid, signal);
             }
         }
-        if seen.len() == before {
+        // Twice, as a process that is just being born isn't listed yet.
+        quiet = if seen.len() == before { quiet + 1 } else { 0 };
+        if quiet == 2 {
             break;
         }
     }

@@ -61,7 +61,15 @@ fn life_of_a_slot(mut slots: CgroupV1, is_stopped: impl Fn(&CgroupV1, &[i32]) ->
             slot,
             "setsid sleep 600 & (sleep 600 &); sleep 600",
         );
-        until("all are there", || members(&slots, slot).len() == 4);
+        // Three sleepers and the shell that waits for one of them.
+        until("all are there", || {
+            let members = members(&slots, slot);
+            let sleepers = members.iter().filter(|pid| {
+                std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                    .is_ok_and(|name| name.trim() == "sleep")
+            });
+            sleepers.count() == 3 && members.len() == 4
+        });
         slots.freeze(slot).expect("stopped");
         until("all are stopped", || {
             is_stopped(&slots, &members(&slots, slot))
