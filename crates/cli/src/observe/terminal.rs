@@ -60,6 +60,8 @@ struct Screen {
     out: File,
     /// Whether the bar is on the screen.
     drawn: bool,
+    /// What it said when it was last drawn.
+    shown: String,
     /// Whether the last byte written ended a line: only then is there a place for the bar.
     at_line_start: bool,
 }
@@ -84,9 +86,13 @@ impl Screen {
         // a line that fills it wraps on some terminals.
         let columns = rustix::termios::tcgetwinsize(&self.out).map_or(80, |size| size.ws_col);
         let width = usize::from(if columns == 0 { 80 } else { columns }).saturating_sub(1);
-        let mut bytes = ERASE.to_vec();
-        bytes.extend(text.chars().take(width).collect::<String>().into_bytes());
+        let shown: String = text.chars().take(width).collect();
+        if self.drawn && self.shown == shown {
+            return Ok(());
+        }
+        let bytes = [ERASE, shown.as_bytes()].concat();
         self.drawn = true;
+        self.shown = shown;
         self.out.write_all(&bytes)
     }
 }
@@ -110,6 +116,7 @@ impl Terminal {
         let screen = Arc::new(Mutex::new(Screen {
             out,
             drawn: false,
+            shown: String::new(),
             at_line_start: true,
         }));
         let text = Arc::new(BarText::default());
