@@ -32,8 +32,20 @@ impl Memory {
 
     /// Notes that a task has exited that used so much.
     pub(crate) fn leaves(&mut self, bytes: f64, now: f64) {
+        self.forget(now);
         if bytes > 0.0 {
             self.leaving.push_back((now, bytes));
+        }
+    }
+
+    /// Forgets what must be back by now.
+    fn forget(&mut self, now: f64) {
+        while self
+            .leaving
+            .front()
+            .is_some_and(|left| now - left.0 > RETURN_SECONDS)
+        {
+            self.leaving.pop_front();
         }
     }
 }
@@ -46,14 +58,7 @@ impl Scheduler {
         self.memory.undisturbed = bytes(reading.undisturbed_bytes.max(reading.budget_bytes));
         self.memory.used = bytes(reading.used_bytes);
         self.memory.read = Some(now);
-        while self
-            .memory
-            .leaving
-            .front()
-            .is_some_and(|left| now - left.0 > RETURN_SECONDS)
-        {
-            self.memory.leaving.pop_front();
-        }
+        self.memory.forget(now);
         for one in reading.tasks {
             if let Some(attempt) = self.active.find_mut(one.task) {
                 attempt.observe(one, now);
