@@ -44,4 +44,15 @@ impl Readable {
             }
         }
     }
+
+    /// Waits until it becomes readable. What made it so is for the caller to take: the same
+    /// event is told once. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// Those of a runtime that shuts down.
+    pub(crate) async fn became_readable(&self) -> io::Result<()> {
+        self.0.readable().await?.clear_ready();
+        Ok(())
+    }
 }

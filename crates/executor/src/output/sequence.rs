@@ -25,6 +25,9 @@ pub(crate) struct Captured {
     pub(crate) stderr: Capture,
 }
 
+/// Both streams and the tag of their lines.
+type Tagged = (Option<Arc<[u8]>>, Captured);
+
 /// Puts tasks' output in order and hands it on.
 #[derive(Debug)]
 pub(crate) struct Sequence {
@@ -37,7 +40,7 @@ pub(crate) struct Sequence {
 #[derive(Debug, Default)]
 struct Order {
     turn: u64,
-    early: BTreeMap<u64, Vec<(Option<Arc<[u8]>>, Captured)>>,
+    early: BTreeMap<u64, Vec<Tagged>>,
     /// Which of the early ones are concluded.
     concluded: std::collections::BTreeSet<u64>,
     memory_bytes: usize,

@@ -129,6 +129,7 @@ pub async fn run(
         last_hold: None,
         source_error: None,
         stop_count: 0,
+        last_signal: None,
         actions: Vec::new(),
         slots,
     };
@@ -151,9 +152,13 @@ pub async fn run(
         program: options.guard,
         id,
     };
-    let mut signals = drive(&mut run, watched).await?;
+    let (mut signals, guard) = drive(&mut run, watched).await?;
 
     let clean = run.slots.shutdown();
+    if let Some(guard) = guard {
+        // Only now, so that what happens until here is still watched.
+        guard.finish();
+    }
     let report = run.tally.report();
     if let Err(error) = clean {
         run.emit(&RunEvent::Note(format!(
@@ -187,7 +192,11 @@ struct Watched {
     id: RunId,
 }
 
-async fn drive(run: &mut Run<'_>, mut watched: Watched) -> Result<Option<Signals>, RunError> {
+/// The loop. Gives back what is needed after it.
+async fn drive(
+    run: &mut Run<'_>,
+    mut watched: Watched,
+) -> Result<(Option<Signals>, Option<Guard>), RunError> {
     let mut guard_gone = guard_watch(watched.guard.as_ref())?;
     while !run.scheduler.is_finished() {
         let next_look = run.next_look();
@@ -199,8 +208,8 @@ async fn drive(run: &mut Run<'_>, mut watched: Watched) -> Result<Option<Signals
                 Wish::Stop(signal) => run.stop(Some(signal)),
                 Wish::Suspend => run.suspend(),
             },
-            () = readable(watched.breach.as_ref()) => run.look_after_breach(),
-            () = readable(guard_gone.as_ref()) => {
+            () = event_of(watched.breach.as_ref()) => run.look_after_breach(),
+            () = event_of(guard_gone.as_ref()) => {
                 guard_gone = None;
                 on_guard_gone(run, &mut watched)?;
                 guard_gone = guard_gone.or(guard_watch(watched.guard.as_ref())?);
@@ -221,11 +230,7 @@ async fn drive(run: &mut Run<'_>, mut watched: Watched) -> Result<Option<Signals
             }
         }
     }
-    if let Some(guard) = watched.guard {
-        // It is told before the groups go, so that it doesn't take their end for ours.
-        guard.finish();
-    }
-    Ok(watched.signals)
+    Ok((watched.signals, watched.guard))
 }
 
 /// Whether to take further input: the scheduler's queue has room (taken in bursts, so that the
@@ -273,21 +278,13 @@ fn guard_watch(guard: Option<&Guard>) -> Result<Option<Readable>, RunError> {
     watch_fd(guard.map(Guard::gone))
 }
 
-/// Waits until there is something to read, and empties an eventfd; a pidfd or a closed pipe has
-/// nothing to read and stays ready.
-async fn readable(fd: Option<&Readable>) {
-    let Some(fd) = fd else {
-        return std::future::pending().await;
-    };
-    let emptied = fd.read_with(|fd| {
-        let mut count = [0; 8];
-        match rustix::io::read(fd, &mut count) {
-            Err(rustix::io::Errno::AGAIN) => Err(std::io::ErrorKind::WouldBlock.into()),
-            _ => Ok(()),
-        }
-    });
-    // A runtime that shuts down: nobody waits any more.
-    let _ = emptied.await;
+/// Waits for the next event of a descriptor; what is to be read there, its owner reads.
+async fn event_of(fd: Option<&Readable>) {
+    match fd {
+        // An error means that the runtime shuts down: nobody waits any more.
+        Some(fd) => drop(fd.became_readable().await),
+        None => std::future::pending().await,
+    }
 }
 
 async fn next_wish(signals: &mut Option<Signals>) -> Wish {

@@ -29,6 +29,9 @@ use crate::slot::Slots;
 use crate::spawn::SpawnError;
 use crate::task::Task;
 
+/// The same signal within this time is one signal.
+const ONE_SIGNAL: Duration = Duration::from_millis(100);
+
 /// Everything of a run but its event loop.
 pub(crate) struct Run<'o> {
     pub(crate) clock: RunClock,
@@ -58,6 +61,7 @@ pub(crate) struct Run<'o> {
     pub(crate) last_hold: Option<Hold>,
     pub(crate) source_error: Option<String>,
     pub(crate) stop_count: u32,
+    pub(crate) last_signal: Option<(i32, Duration)>,
     /// Actions not yet carried out; kept so that nothing is allocated per event.
     pub(crate) actions: Vec<Action>,
 }
@@ -427,6 +431,18 @@ impl Run<'_> {
 
     /// A signal, or a closed output, asks the run to end; the second time at once.
     pub(crate) fn stop(&mut self, signal: Option<i32>) {
+        let at = self.clock.now();
+        if let Some(signal) = signal {
+            // A signal to the whole process group reaches us twice where the guard is our parent
+            // and hands it on.
+            let same = |&(last, when): &(i32, Duration)| {
+                last == signal && at.saturating_sub(when) < ONE_SIGNAL
+            };
+            if self.last_signal.as_ref().is_some_and(same) {
+                return;
+            }
+            self.last_signal = Some((signal, at));
+        }
         self.stop_count += 1;
         if let Some(signal) = signal {
             self.tally.stopped_by(signal);
