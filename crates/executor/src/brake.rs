@@ -48,8 +48,17 @@ pub(crate) struct BrakeParams {
 }
 
 impl BrakeParams {
+    /// The figures for a driver with or without a hard limit.
+    pub(crate) fn of_tier(hard_limit: bool) -> Self {
+        if hard_limit {
+            Self::hard_limit()
+        } else {
+            Self::sampled()
+        }
+    }
+
     /// For groups with a hard limit above the threshold, which catches what the brake misses.
-    pub(crate) fn hard_limit() -> Self {
+    fn hard_limit() -> Self {
         Self {
             margin_bytes: 8 * MIB,
             burst_margin_bytes: 24 * MIB,
@@ -66,7 +75,7 @@ impl BrakeParams {
     }
 
     /// For process trees: nothing catches what is missed, and a stop takes up to 12 ms.
-    pub(crate) fn sampled() -> Self {
+    fn sampled() -> Self {
         Self {
             margin_bytes: 24 * MIB,
             burst_margin_bytes: 40 * MIB,

@@ -14,6 +14,7 @@ mod run;
 mod run_id;
 pub mod slot;
 pub mod spawn;
+mod survey;
 mod task;
 
 pub use budget::{Budget, BudgetBinding};
@@ -25,6 +26,7 @@ pub use run::launch::{RUN_VARIABLE, TASK_VARIABLE};
 pub use run::run;
 pub use run_id::RunId;
 pub use slot::Tier;
+pub use survey::{Survey, survey};
 pub use task::{CommandSpec, Task, TaskSource};
 
 /// Why a run could not be begun or carried on.

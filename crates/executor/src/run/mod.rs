@@ -76,11 +76,7 @@ pub async fn run(
     };
     let mut machine = Machine::open(&Roots::default())?;
     let mut budget = BudgetTracker::new(rules);
-    let brake = Brake::new(if slots.has_hard_limit() {
-        BrakeParams::hard_limit()
-    } else {
-        BrakeParams::sampled()
-    });
+    let brake = Brake::new(BrakeParams::of_tier(slots.has_hard_limit()));
     let current = budget.update(&machine.read()?, 0, brake.margin_bytes());
     if current.limit_bytes < LEAST_BUDGET + brake.margin_bytes() {
         return Err(RunError::Budget(format!(
