@@ -1,4 +1,4 @@
-//! Single decisions, each in the smallest run that asks for it.
+//! Single decisions about memory, each in the smallest run that asks for it.
 
 mod model;
 
@@ -6,91 +6,13 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use model::Model;
-use saferun_scheduler::{
-    Action, Config, EndCause, Event, Exit, FailureLimit, GiveUpReason, Halt, Hold, Outcome,
-    Preempt, Reading, SkipReason, Strategy, TaskId, TaskReading, TaskSpec,
+use model::steps::{
+    BUDGET, MIB, config, declared, ended, exit, outcome, read, started, task, uses,
 };
-
-const MIB: u64 = 1 << 20;
-const BUDGET: u64 = 600 * MIB;
-
-fn config() -> Config {
-    Config {
-        cores: NonZeroUsize::new(64).unwrap(),
-        ..Config::default()
-    }
-}
-
-fn task(id: u64) -> TaskSpec {
-    TaskSpec {
-        id: TaskId(id),
-        declared_bytes: None,
-        restartable: true,
-        retries: 0,
-        kind: None,
-    }
-}
-
-fn declared(id: u64, mib: u64) -> TaskSpec {
-    TaskSpec {
-        declared_bytes: Some(mib * MIB),
-        ..task(id)
-    }
-}
-
-/// A task's use in MiB, and whether it is at the wall.
-fn uses(id: u64, mib: u64, at_wall: bool) -> TaskReading {
-    TaskReading {
-        task: TaskId(id),
-        use_bytes: mib * MIB,
-        at_wall,
-        busy_cores: 1.0,
-    }
-}
-
-/// Lets 20 ms pass and reads.
-fn read(model: &mut Model, budget: u64, tasks: &[TaskReading]) {
-    model.now += Duration::from_millis(20);
-    model.on(Event::Reading(Reading {
-        budget_bytes: budget,
-        undisturbed_bytes: BUDGET,
-        used_bytes: tasks.iter().map(|task| task.use_bytes).sum(),
-        tasks,
-    }));
-}
-
-fn exit(model: &mut Model, id: u64, exit: Exit) {
-    model.now += Duration::from_millis(5);
-    model.on(Event::Exited {
-        task: TaskId(id),
-        exit,
-        peak_bytes: 0,
-    });
-}
-
-fn started(model: &Model) -> Vec<u64> {
-    let started = |action: &Action| match action {
-        Action::Start { task, .. } => Some(task.0),
-        _ => None,
-    };
-    model.actions.iter().filter_map(started).collect()
-}
-
-fn ended(model: &Model) -> Vec<(u64, EndCause)> {
-    let ended = |action: &Action| match action {
-        Action::End { task, cause } => Some((task.0, *cause)),
-        _ => None,
-    };
-    model.actions.iter().filter_map(ended).collect()
-}
-
-fn outcome(model: &Model, id: u64) -> Option<&Outcome> {
-    model
-        .concluded
-        .iter()
-        .find(|(task, _)| *task == TaskId(id))
-        .map(|(_, outcome)| outcome)
-}
+use saferun_scheduler::{
+    Action, Config, EndCause, Event, Exit, GiveUpReason, Hold, Outcome, Preempt, Strategy, TaskId,
+    TaskReading, TaskSpec,
+};
 
 #[test]
 fn nothing_is_admitted_before_memory_was_read() {
@@ -275,122 +197,6 @@ fn a_lone_task_waits_while_others_hold_the_memory() {
     for _ in 0..1000 {
         read(&mut model, 500 * MIB, &[uses(0, 500, true)]);
         assert!(model.actions.is_empty());
-    }
-}
-
-#[test]
-fn a_failure_is_retried_as_often_as_it_may() {
-    let mut model = Model::new(config());
-    read(&mut model, BUDGET, &[]);
-    model.on(Event::Added(TaskSpec {
-        retries: 2,
-        ..task(0)
-    }));
-    for attempt in 2..=3 {
-        exit(&mut model, 0, Exit::Failure);
-        assert_eq!(
-            model.actions,
-            [Action::Start {
-                task: TaskId(0),
-                attempt
-            }]
-        );
-    }
-    exit(&mut model, 0, Exit::Failure);
-    assert_eq!(outcome(&model, 0), Some(&Outcome::Failed));
-}
-
-#[test]
-fn a_victim_runs_alone_after_three_attempts_and_is_then_given_up() {
-    let mut model = Model::new(config());
-    read(&mut model, BUDGET, &[]);
-    model.on(Event::Added(task(0)));
-    model.on(Event::Added(task(1)));
-    for attempt in 2..=3 {
-        exit(&mut model, 0, Exit::Victim);
-        assert_eq!(
-            model.actions,
-            [Action::Start {
-                task: TaskId(0),
-                attempt
-            }]
-        );
-    }
-    exit(&mut model, 0, Exit::Victim);
-    assert_eq!(model.scheduler.holding(), Some(Hold::Alone));
-    exit(&mut model, 1, Exit::Success);
-    assert_eq!(started(&model), [0]);
-    model.on(Event::Added(task(2)));
-    assert_eq!(model.scheduler.holding(), Some(Hold::Alone));
-    exit(&mut model, 0, Exit::Victim);
-    assert!(matches!(outcome(&model, 0), Some(Outcome::GivenUp(_))));
-    assert_eq!(started(&model), [2]);
-}
-
-#[test]
-fn a_victim_that_may_not_be_restarted_has_failed() {
-    let mut model = Model::new(config());
-    read(&mut model, BUDGET, &[]);
-    model.on(Event::Added(TaskSpec {
-        restartable: false,
-        retries: 5,
-        ..task(0)
-    }));
-    exit(&mut model, 0, Exit::Victim);
-    assert_eq!(outcome(&model, 0), Some(&Outcome::Failed));
-}
-
-#[test]
-fn success_beats_an_ending_on_its_way() {
-    let mut model = Model::new(config());
-    read(&mut model, BUDGET, &[]);
-    model.on(Event::Added(task(0)));
-    model.on(Event::StopRequested);
-    assert_eq!(ended(&model), [(0, EndCause::Stop)]);
-    exit(&mut model, 0, Exit::Success);
-    assert_eq!(outcome(&model, 0), Some(&Outcome::Done));
-}
-
-#[test]
-fn a_halt_skips_what_waits_and_ends_what_runs_only_if_at_once() {
-    for (halt, is_ended) in [(Halt::Soon as fn(_) -> _, false), (Halt::Now, true)] {
-        let halt = halt(FailureLimit::Count(1));
-        let concurrency = NonZeroUsize::new(2);
-        let mut model = Model::new(Config {
-            halt,
-            concurrency,
-            ..config()
-        });
-        read(&mut model, BUDGET, &[]);
-        for id in 0..4 {
-            model.on(Event::Added(task(id)));
-        }
-        exit(&mut model, 0, Exit::Failure);
-        assert_eq!(
-            outcome(&model, 2),
-            Some(&Outcome::Skipped(SkipReason::Halted))
-        );
-        assert_eq!(
-            outcome(&model, 3),
-            Some(&Outcome::Skipped(SkipReason::Halted))
-        );
-        assert_eq!(ended(&model).is_empty(), !is_ended);
-        model.on(Event::Added(task(4)));
-        assert_eq!(
-            outcome(&model, 4),
-            Some(&Outcome::Skipped(SkipReason::Halted))
-        );
-        exit(
-            &mut model,
-            1,
-            if is_ended { Exit::Ended } else { Exit::Success },
-        );
-        let expected = if is_ended {
-            Outcome::Skipped(SkipReason::Halted)
-        } else {
-            Outcome::Done
-        };
-        assert_eq!(outcome(&model, 1), Some(&expected));
     }
 }
 

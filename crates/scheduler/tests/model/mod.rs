@@ -3,6 +3,9 @@
 
 #![allow(dead_code, reason = "each test uses its own part of the model")]
 
+pub(crate) mod steps;
+pub(crate) mod world;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
