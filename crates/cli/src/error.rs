@@ -72,11 +72,21 @@ impl CliError {
 
 /// The system's words without its number.
 pub(crate) fn plain_cause(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_lowercase(),
-        None => text,
+    match error.raw_os_error() {
+        Some(_) => plain(&error.to_string()).to_lowercase(),
+        None => error.to_string(),
     }
+}
+
+/// A text without the numbers of the system's errors, which say nothing to people.
+pub(crate) fn plain(text: &str) -> String {
+    let mut rest = text;
+    let mut out = String::with_capacity(text.len());
+    while let Some((before, after)) = rest.split_once(" (os error ") {
+        out.push_str(before);
+        rest = after.split_once(')').map_or("", |(_, rest)| rest);
+    }
+    out + rest
 }
 
 /// Cause and way out in one line, for wherever only one text fits.
@@ -102,5 +112,17 @@ impl fmt::Display for CliError {
             CliError::OutputClosed => f.write_str("standard output is closed"),
             CliError::Signal(signal) => write!(f, "ended by signal {signal}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_system_are_left_out() {
+        let text = "a (Permission denied (os error 13)); b: No such file (os error 2)";
+        assert_eq!(plain(text), "a (Permission denied); b: No such file");
+        assert_eq!(plain("nothing"), "nothing");
     }
 }

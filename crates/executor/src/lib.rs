@@ -23,7 +23,7 @@ pub use options::{
     Concurrency, Containment, GuardProgram, OutputMode, OutputOptions, RunOptions, Sinks,
 };
 pub use run::launch::{RUN_VARIABLE, TASK_VARIABLE};
-pub use run::run;
+pub use run::{LEAST_BUDGET, run};
 pub use run_id::RunId;
 pub use slot::Tier;
 pub use survey::{Survey, survey};

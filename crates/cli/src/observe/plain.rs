@@ -8,6 +8,7 @@ use saferun_memory::show;
 use saferun_scheduler::{Outcome, TaskId};
 
 use super::{figures, line, words};
+use crate::error::plain;
 use crate::printable;
 
 /// How often the state is said at the beginning; later ever more rarely, so that a long run's
@@ -135,7 +136,7 @@ impl Observer for Plain {
                     ),
                 );
             }
-            RunEvent::Note(text) => line(say, text),
+            RunEvent::Note(text) => line(say, &plain(text)),
             RunEvent::Figures(figures) => self.periodically(figures, at, say),
             RunEvent::RunStarted { .. }
             | RunEvent::TaskStarted { .. }

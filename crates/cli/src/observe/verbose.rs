@@ -7,6 +7,7 @@ use saferun_memory::show;
 use saferun_scheduler::Outcome;
 
 use super::{figures, line, words};
+use crate::error::plain;
 use crate::printable;
 
 /// How often the state is said while nothing else happens.
@@ -48,7 +49,7 @@ fn told(event: &RunEvent) -> Vec<String> {
                 show(*reserve_bytes)
             );
             std::iter::once(first)
-                .chain(notes.iter().cloned())
+                .chain(notes.iter().map(|note| plain(note)))
                 .collect()
         }
         RunEvent::TaskStarted {
@@ -128,7 +129,7 @@ fn told(event: &RunEvent) -> Vec<String> {
             "{}: ending the tasks; once more kills them",
             words::signal(*signal)
         )),
-        RunEvent::Note(text) => one(text.clone()),
+        RunEvent::Note(text) => one(plain(text)),
         RunEvent::RunEnded(_) => Vec::new(),
     }
 }

@@ -6,6 +6,8 @@ use saferun_executor::AttemptEnd;
 use saferun_memory::show;
 use saferun_scheduler::{GiveUpReason, Hold, SkipReason};
 
+use crate::error::plain;
+
 /// A length of time as people read it.
 pub(crate) fn length(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -25,8 +27,8 @@ pub(crate) fn end(end: &AttemptEnd) -> String {
         AttemptEnd::Exited(status) => format!("exit status {status}"),
         AttemptEnd::Signaled(number) => format!("killed by {}", signal(*number)),
         AttemptEnd::TimedOut => String::from("timed out"),
-        AttemptEnd::NotStarted(why) => format!("not started: {why}"),
-        AttemptEnd::Victim(why) => format!("victim of pressure: {why}"),
+        AttemptEnd::NotStarted(why) => format!("not started: {}", plain(why)),
+        AttemptEnd::Victim(why) => format!("victim of pressure: {}", plain(why)),
         AttemptEnd::Preempted => String::from("ended to make room"),
         AttemptEnd::Stopped => String::from("stopped with the run"),
         AttemptEnd::GivenUp(reason) => format!("given up: {}", give_up(reason)),

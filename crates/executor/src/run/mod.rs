@@ -39,8 +39,9 @@ use crate::readiness::Readable;
 use crate::run_id::RunId;
 use crate::task::TaskSource;
 
-/// A budget below this can't run anything of use.
-const LEAST_BUDGET: u64 = 8 << 20;
+/// What must be left for tasks below the brake, in bytes: a smaller budget can't run anything of
+/// use, and a run refuses it.
+pub const LEAST_BUDGET: u64 = 8 << 20;
 
 /// Runs every task of `source` and reports how it went.
 ///

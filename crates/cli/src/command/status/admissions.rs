@@ -9,12 +9,7 @@ use saferun_scheduler::{Action, Config, Event, Reading, Scheduler, TaskId, TaskS
 const OFFERED: u64 = 256;
 
 /// How many tasks of which nothing is known would be started at once.
-pub(super) fn first(
-    budget_bytes: u64,
-    undisturbed_bytes: u64,
-    brake: bool,
-    cores: NonZeroUsize,
-) -> usize {
+pub(super) fn first(budget_bytes: u64, brake: bool, cores: NonZeroUsize) -> usize {
     let mut scheduler = Scheduler::new(Config {
         cores,
         brake,
@@ -34,7 +29,7 @@ pub(super) fn first(
     scheduler.on(Event::SourceDrained, Duration::ZERO, &mut actions);
     let reading = Reading {
         budget_bytes,
-        undisturbed_bytes,
+        undisturbed_bytes: budget_bytes,
         used_bytes: 0,
         tasks: &[],
     };
@@ -52,8 +47,8 @@ mod tests {
     #[test]
     fn more_room_starts_no_fewer() {
         let cores = NonZeroUsize::new(4).unwrap();
-        let small = first(100 << 20, 100 << 20, true, cores);
-        let large = first(64 << 30, 64 << 30, true, cores);
+        let small = first(100 << 20, true, cores);
+        let large = first(64 << 30, true, cores);
         assert!(small >= 1 && large >= small, "{small} {large}");
     }
 }

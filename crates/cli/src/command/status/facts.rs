@@ -2,14 +2,13 @@
 
 use std::num::NonZeroUsize;
 
-use saferun_executor::Containment;
+use saferun_executor::{BudgetBinding, Containment, LEAST_BUDGET, Survey};
 use saferun_memory::{
-    Holder, Machine, MachineReading, Pressure, PressureReader, ReadError, Roots, SessionUse,
-    session_use, top_holders,
+    Holder, MachineReading, Pressure, PressureReader, Roots, SessionUse, session_use, top_holders,
 };
 
 use super::admissions;
-use crate::error::CliError;
+use crate::error::{CliError, plain};
 
 /// So many of those who hold memory are named.
 const HOLDERS: usize = 5;
@@ -35,15 +34,17 @@ pub(super) struct Plan {
     /// The containment.
     pub(super) containment: String,
     /// Whether growth stops at the budget by itself.
-    pub(super) brake: bool,
+    pub(super) hard_limit: bool,
     /// What is missing, and what would improve it.
     pub(super) notes: Vec<String>,
     /// What all tasks together could use, in bytes.
     pub(super) budget_bytes: u64,
+    /// What the budget follows from.
+    pub(super) binding: BudgetBinding,
     /// What would be left free for everything else, in bytes.
     pub(super) reserve_bytes: u64,
-    /// The budget if nobody else used memory, in bytes.
-    pub(super) undisturbed_bytes: u64,
+    /// How far below the budget growth begins to be held back, in bytes.
+    pub(super) brake_margin_bytes: u64,
     /// The number of cores.
     pub(super) cores: NonZeroUsize,
     /// How many unknown tasks would be started at once.
@@ -53,11 +54,9 @@ pub(super) struct Plan {
 impl Facts {
     /// Reads all of it. Without the first figures there is no answer; the others may be unknown.
     pub(super) fn gather() -> Result<Self, CliError> {
+        let survey =
+            saferun_executor::survey(Containment::Best, None, None).map_err(CliError::Run)?;
         let roots = Roots::default();
-        let failed = |error: ReadError| CliError::Run(error.into());
-        let reading = Machine::open(&roots)
-            .and_then(|mut m| m.read())
-            .map_err(failed)?;
         let pressure = PressureReader::machine(&roots)
             .and_then(|reader| reader.map_or(Ok(None), |reader| reader.read()))
             .unwrap_or(None);
@@ -65,26 +64,31 @@ impl Facts {
             holders: top_holders(HOLDERS).map_err(|error| error.to_string()),
             session: session_use(&roots).map_err(|error| error.to_string()),
             pressure,
-            plan: plan(Containment::Best, &reading)?,
-            reading,
+            plan: Plan::of(&survey),
+            reading: survey.reading,
         })
     }
 }
 
-/// Asks the executor.
-fn plan(_: Containment, reading: &MachineReading) -> Result<Plan, CliError> {
-    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let reserve_bytes = (reading.total_bytes / 20).max(64 << 20);
-    let budget_bytes = reading.room_bytes().saturating_sub(reserve_bytes);
-    let undisturbed_bytes = reading.limit_bytes().saturating_sub(reserve_bytes);
-    Ok(Plan {
-        containment: String::from("process trees"),
-        brake: false,
-        notes: Vec::new(),
-        budget_bytes,
-        reserve_bytes,
-        undisturbed_bytes,
-        cores,
-        first_starts: admissions::first(budget_bytes, undisturbed_bytes, false, cores),
-    })
+impl Plan {
+    fn of(survey: &Survey) -> Self {
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let budget_bytes = survey.budget.limit_bytes;
+        let usable = budget_bytes.saturating_sub(survey.brake_margin_bytes);
+        Self {
+            containment: survey.tier.to_string(),
+            hard_limit: survey.hard_limit,
+            notes: survey.notes.iter().map(|note| plain(note)).collect(),
+            budget_bytes,
+            binding: survey.budget.binding,
+            reserve_bytes: survey.budget.reserve_bytes,
+            brake_margin_bytes: survey.brake_margin_bytes,
+            cores,
+            first_starts: if usable < LEAST_BUDGET {
+                0
+            } else {
+                admissions::first(usable, survey.hard_limit, cores)
+            },
+        }
+    }
 }

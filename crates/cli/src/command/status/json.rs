@@ -1,6 +1,7 @@
 //! The answer as one JSON object. Sizes are bytes, what is unknown is null.
 
-use saferun_memory::{Binding, LimitKind};
+use saferun_executor::BudgetBinding;
+use saferun_memory::LimitKind;
 use serde_json::{Value, json};
 
 use super::facts::Facts;
@@ -49,9 +50,10 @@ pub(super) fn answer(facts: &Facts) -> String {
             "swap_free_bytes": reading.swap_free_bytes,
         },
         "groups": groups,
-        "binding": match reading.binding() {
-            Binding::Machine => Value::from("machine"),
-            Binding::Group(place) => Value::from(place),
+        "binding": match plan.binding {
+            BudgetBinding::Machine => Value::from("machine"),
+            BudgetBinding::Configured => Value::from("configured"),
+            BudgetBinding::Group(place) => Value::from(place),
         },
         "room_bytes": reading.room_bytes(),
         "pressure": facts.pressure.map(|pressure| json!({
@@ -65,11 +67,11 @@ pub(super) fn answer(facts: &Facts) -> String {
         })),
         "plan": {
             "containment": plan.containment,
-            "brake": plan.brake,
+            "hard_limit": plan.hard_limit,
             "notes": plan.notes,
             "budget_bytes": plan.budget_bytes,
             "reserve_bytes": plan.reserve_bytes,
-            "undisturbed_bytes": plan.undisturbed_bytes,
+            "brake_margin_bytes": plan.brake_margin_bytes,
             "cores": plan.cores,
             "first_starts": plan.first_starts,
         },

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use saferun_memory::{Binding, GroupReading, LimitKind, sanitised, show};
+use saferun_executor::BudgetBinding;
+use saferun_memory::{GroupReading, LimitKind, sanitised, show};
 
-use super::facts::Facts;
+use super::facts::{Facts, Plan};
 
 /// All of it; `why` adds where each figure comes from.
 pub(super) fn answer(facts: &Facts, why: bool) -> String {
@@ -45,7 +46,7 @@ impl Text {
 
 fn memory(text: &mut Text, facts: &Facts) {
     let reading = &facts.reading;
-    let binding = reading.binding();
+    let binding = facts.plan.binding;
     let binds = |this| {
         if binding == this {
             "  <- this binds"
@@ -60,7 +61,7 @@ fn memory(text: &mut Text, facts: &Facts) {
             "{}, {} available{}",
             show(reading.total_bytes),
             show(reading.available_bytes),
-            binds(Binding::Machine)
+            binds(BudgetBinding::Machine)
         ),
     );
     text.why(&format!(
@@ -83,7 +84,7 @@ fn memory(text: &mut Text, facts: &Facts) {
                 show(group.limit_bytes),
                 show(group.used_bytes()),
                 show(group.room_bytes()),
-                binds(Binding::Group(place))
+                binds(BudgetBinding::Group(place))
             ),
         );
         text.why(&limit_file(group));
@@ -172,20 +173,28 @@ fn plan(text: &mut Text, facts: &Facts) {
         "budget",
         &format!("{} for all tasks together", show(plan.budget_bytes)),
     );
-    text.why(&format!(
-        "the least room under any of the limits above, less the reserve; {} if nobody else used memory",
-        show(plan.undisturbed_bytes)
-    ));
+    text.why(&derivation(facts));
     text.line(
         "reserve",
         &format!("{} left free for everything else", show(plan.reserve_bytes)),
     );
-    text.why("of the machine 5 %, at least 64 MiB; under a container's limit 2 %, at least 12 MiB (4 % and 24 MiB where growth can't be stopped by a group's limit); --reserve sets it");
+    text.why(reserve(plan));
+    text.line(
+        "brake",
+        &format!(
+            "growth is held back from {} on",
+            show(plan.budget_bytes.saturating_sub(plan.brake_margin_bytes))
+        ),
+    );
+    text.why(&format!(
+        "{} below the budget, more once something has grown in a burst; the task longest at work is held last",
+        show(plan.brake_margin_bytes)
+    ));
     text.line("contained", &format!("by {}", plan.containment));
-    text.why(if plan.brake {
-        "growth stops at the budget by itself, so tasks are started without knowing what they need"
+    text.why(if plan.hard_limit {
+        "growth stops at the budget by itself: the kernel lets it wait there until there is room"
     } else {
-        "memory is read every few milliseconds, and what grows too far is stopped by a signal"
+        "memory is read every few milliseconds, and what grows too far is stopped by a signal; something that fills several GiB a second can still break through"
     });
     text.line(
         "cores",
@@ -197,7 +206,7 @@ fn plan(text: &mut Text, facts: &Facts) {
     text.line(
         "first",
         &match plan.first_starts {
-            0 => String::from("none of the tasks of which nothing is known would start now"),
+            0 => String::from("nothing would start now: this is too little to run anything"),
             1 => String::from("1 task of which nothing is known would start at once"),
             count => format!("{count} tasks of which nothing is known would start at once"),
         },
@@ -205,11 +214,55 @@ fn plan(text: &mut Text, facts: &Facts) {
     text.why("the scheduler's own answer for a list of like tasks; more follow as it learns what they need (--task-memory tells it)");
 }
 
+/// How the budget follows from the limit that binds.
+fn derivation(facts: &Facts) -> String {
+    let plan = &facts.plan;
+    let budget = show(plan.budget_bytes);
+    let group = match plan.binding {
+        BudgetBinding::Group(place) => facts.reading.groups.get(place),
+        BudgetBinding::Machine | BudgetBinding::Configured => None,
+    };
+    let Some(group) = group else {
+        return format!(
+            "{} available, less the reserve",
+            show(facts.reading.available_bytes)
+        );
+    };
+    let room = group.room_bytes();
+    let kept = room.saturating_sub(plan.budget_bytes);
+    if kept < plan.reserve_bytes {
+        return format!(
+            "{} of room under the limit that binds, less {} of the reserve; the brake keeps the rest of it free, and only what slips past it gets up to {budget}",
+            show(room),
+            show(kept)
+        );
+    }
+    format!(
+        "{} of room under the limit that binds, less the reserve",
+        show(room)
+    )
+}
+
+/// Where the reserve comes from.
+fn reserve(plan: &Plan) -> &'static str {
+    match (plan.binding, plan.hard_limit) {
+        (BudgetBinding::Group(_), true) => {
+            "2 % of the limit that binds, at least 12 MiB; --reserve sets it"
+        }
+        (BudgetBinding::Group(_), false) => {
+            "4 % of the limit that binds, at least 24 MiB, since growth can't be stopped by a group's limit; --reserve sets it"
+        }
+        (BudgetBinding::Machine | BudgetBinding::Configured, _) => {
+            "5 % of the machine, at least 64 MiB; --reserve sets it"
+        }
+    }
+}
+
 fn improve(text: &mut Text, facts: &Facts) {
     let mut notes = facts.plan.notes.clone();
     if facts.plan.first_starts == 0 {
         notes.push(String::from(
-            "free memory, or stop what holds most of it (see above)",
+            "stop what holds most of the memory, or raise the limit that binds",
         ));
     }
     if notes.is_empty() {
@@ -225,7 +278,6 @@ fn improve(text: &mut Text, facts: &Facts) {
 mod tests {
     use std::num::NonZeroUsize;
 
-    use super::super::facts::Plan;
     use super::*;
     use saferun_memory::{Holder, MachineReading, Pressure, SessionUse};
 
@@ -260,11 +312,12 @@ mod tests {
             pressure: Some(Pressure::default()),
             plan: Plan {
                 containment: "process trees".into(),
-                brake: false,
+                hard_limit: false,
                 notes: vec!["no control group can be made here".into()],
                 budget_bytes: 536 * MIB,
                 reserve_bytes: 24 * MIB,
-                undisturbed_bytes: 576 * MIB,
+                binding: BudgetBinding::Group(0),
+                brake_margin_bytes: 24 * MIB,
                 cores: NonZeroUsize::new(2).unwrap(),
                 first_starts: 2,
             },
