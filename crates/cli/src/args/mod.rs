@@ -49,9 +49,12 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
-    /// Sort the lines of a file in memory (the work of the demo where sort is missing)
+    /// Write random lines as fast as a network brings them (the demo's input)
+    #[command(name = "__lines", hide = true)]
+    Lines(LinesArgs),
+    /// Sort lines in memory (the demo's work where sort is missing)
     #[command(name = "__sort", hide = true)]
-    Sort(SortArgs),
+    Sort,
 }
 
 /// `saferun status`.
@@ -81,9 +84,9 @@ pub(crate) struct CompletionsArgs {
     pub shell: clap_complete::Shell,
 }
 
-/// `saferun __sort`.
+/// `saferun __lines`.
 #[derive(Debug, Args)]
-pub(crate) struct SortArgs {
-    /// The file
-    pub file: std::path::PathBuf,
+pub(crate) struct LinesArgs {
+    /// How much
+    pub amount: saferun_memory::Amount,
 }

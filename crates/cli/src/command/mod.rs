@@ -22,6 +22,7 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::Status(args) => status::status(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Completions(args) => completions::completions(&args),
-        Command::Sort(args) => demo::sort_in_memory(&args.file),
+        Command::Lines(args) => demo::receive(args.amount),
+        Command::Sort => demo::sort_in_memory(),
     }
 }

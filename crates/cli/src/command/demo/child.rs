@@ -40,12 +40,12 @@ impl Signals {
 /// Runs a program to its end. A signal is handed on to it, and once it has ended the demo ends
 /// too.
 pub(super) async fn run(
-    mut command: Command,
+    command: &mut Command,
     signals: &mut Signals,
 ) -> Result<ExitStatus, CliError> {
     let mut child = command
         .spawn()
-        .map_err(|cause| not_started(&command, &cause))?;
+        .map_err(|cause| not_started(command, &cause))?;
     wait(&mut child, signals, false).await
 }
 

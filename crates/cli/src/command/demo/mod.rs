@@ -4,24 +4,26 @@
 //! side, and tells what the events of the second run say.
 
 mod child;
-mod input;
+mod jobs;
+mod lines;
 mod peers;
 mod record;
 mod scratch;
 mod sort;
 mod story;
 
+pub(crate) use lines::receive;
 pub(crate) use sort::sort_in_memory;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use saferun_memory::{Amount, kernel_kills, show};
 use tokio::process::Command;
 
 use self::child::Signals;
+use self::jobs::Jobs;
 use self::record::Record;
 use self::scratch::Scratch;
 use crate::args::DemoArgs;
@@ -30,6 +32,9 @@ use crate::exit::Exit;
 
 /// What all tasks together may use.
 const BUDGET_BYTES: u64 = 400 << 20;
+
+/// The same as an argument.
+const BUDGET: &str = "400M";
 
 /// Shows it.
 ///
@@ -45,38 +50,34 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<Exit, CliError> {
 }
 
 async fn show_it(args: &DemoArgs) -> Result<Exit, CliError> {
-    // From here on a signal ends the demo in order, so that the input goes too.
+    // From here on a signal ends the demo in order, so that nothing is left of it.
     let mut signals = Signals::listen()
         .map_err(|cause| CliError::system("signals can't be listened to", cause))?;
-    let budget = Amount::Bytes(BUDGET_BYTES);
     let scratch = Scratch::new()?;
-    let work = sort::Work::choose();
-    let files = input::make(scratch.path(), &mut signals).await?;
-    let files = input::that_fit_a_minute(&work, scratch.path(), files, &mut signals).await?;
+    let jobs = Jobs::that_fit_a_minute(&mut signals).await?;
     say(&format!(
-        "{} sorts of different size, together {} of input; none has told what memory it needs.\n\
-         The budget for all of them is {budget}.\n",
-        files.len(),
-        show(files.iter().map(|file| file.bytes).sum())
+        "{} jobs: each receives lines, together {}, as from a network, and sorts them in memory.\n\
+         None has told how much it needs. All of them together may use {}.\n",
+        jobs.items().len(),
+        show(jobs.total_bytes()),
+        Amount::Bytes(BUDGET_BYTES)
     ))?;
     let kills = kernel_kills().ok();
     let run = Run {
-        work: &work,
+        jobs: &jobs,
         scratch: &scratch,
-        files: &files,
     };
     let one_by_one = run
-        .record("one by one", &["--strategy", "sequential"], &mut signals)
+        .record("One by one", &["--strategy", "sequential"], &mut signals)
         .await?;
     let side_by_side = run
-        .record("side by side", &["-j", "auto"], &mut signals)
+        .record("Side by side", &["-j", "auto"], &mut signals)
         .await?;
     let kills = kills.and_then(|before| Some(kernel_kills().ok()?.saturating_sub(before)));
     say(&story::comparison(&one_by_one, &side_by_side, kills))?;
     say(&story::timeline(&side_by_side))?;
     if args.peers {
-        let names: Vec<OsString> = files.iter().map(|file| file.name.clone()).collect();
-        peers::compare(&work, scratch.path(), &names, &mut signals).await?;
+        peers::compare(&jobs, scratch.path(), &mut signals).await?;
     }
     let all_done = one_by_one.succeeded() && side_by_side.succeeded();
     Ok(if all_done {
@@ -88,32 +89,28 @@ async fn show_it(args: &DemoArgs) -> Result<Exit, CliError> {
 
 /// What both runs have in common.
 struct Run<'a> {
-    work: &'a sort::Work,
+    jobs: &'a Jobs,
     scratch: &'a Scratch,
-    files: &'a [input::InputFile],
 }
 
 impl Run<'_> {
-    /// Runs the work under `saferun run` with these options, and reads what its events tell.
+    /// Runs the jobs under `saferun run` with these options, and reads what its events tell.
     async fn record(
         &self,
         title: &str,
         options: &[&str],
         signals: &mut Signals,
     ) -> Result<Record, CliError> {
-        let words = self.work.words();
-        let shown: Vec<String> = words
-            .iter()
-            .map(|word| crate::printable::printable(word, 40))
-            .collect();
+        let items = self.jobs.items();
         say(&format!(
-            "{title}:  saferun run {} --memory 400M {} ::: ...\n",
+            "{title}:\n  saferun run {} --memory {BUDGET} \\\n    '{}' \\\n    ::: {}",
             options.join(" "),
-            shown.join(" ")
+            self.jobs.shown(),
+            items.join(" ")
         ))?;
         let events = self.scratch.path().join("events.json");
         let mut command = Command::new(itself());
-        command.arg("run").args(options).args(["--memory", "400M"]);
+        command.arg("run").args(options).args(["--memory", BUDGET]);
         let mut json = OsString::from("--json=");
         json.push(&events);
         command.arg(json);
@@ -121,15 +118,11 @@ impl Run<'_> {
             command.args(["--progress", "none"]);
         }
         command
-            .arg("--")
-            .args(words)
-            .arg(":::")
-            .args(self.files.iter().map(|file| &file.name));
-        command
-            .current_dir(self.scratch.path())
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null());
-        child::run(command, signals).await?;
+            .args(["--", &self.jobs.shell_command("{}"), ":::"])
+            .args(items)
+            .current_dir(self.scratch.path());
+        child::run(jobs::surroundings(&mut command), signals).await?;
+        say("")?;
         Record::read(&events)
     }
 }

@@ -1,8 +1,6 @@
 //! The same work under other tools.
 
-use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -12,22 +10,22 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::child::{self, Signals};
-use super::{say, sort};
+use super::jobs::{self, Jobs};
+use super::{BUDGET_BYTES, say};
 use crate::error::CliError;
 use crate::observe::words;
 
 /// How often memory is read.
 const PERIOD: Duration = Duration::from_millis(20);
 
-/// What all sorts together need at most: with less free, a tool without a budget could hurt the
+/// What all jobs together need at most: with less free, a tool without a budget could hurt the
 /// machine, which no demo may.
-const NEEDED_BYTES: u64 = 1500 << 20;
+const NEEDED_BYTES: u64 = 1800 << 20;
 
 /// Runs and tells of each.
 pub(super) async fn compare(
-    work: &sort::Work,
+    jobs: &Jobs,
     dir: &Path,
-    files: &[OsString],
     signals: &mut Signals,
 ) -> Result<(), CliError> {
     let room = Machine::open(&Roots::default()).and_then(|mut machine| machine.read());
@@ -49,82 +47,101 @@ pub(super) async fn compare(
         .map_or(1, usize::from)
         .max(2)
         .to_string();
-    let all = files.len().to_string();
+    let items = jobs.items();
+    let all = items.len().to_string();
     say("The same work under other tools, which know no budget:")?;
     say(&format!(
-        "{:24}{:>9}{:>11}{:>8}{:>9}",
-        "", "time", "peak", "killed", "failed"
+        "{:32}{:>9}{:>11}{:>15}{:>8}{:>9}",
+        "", "time", "peak", "of the budget", "killed", "failed"
     ))?;
-    let flags = |program: &str, flags: &[&str]| {
-        let words = std::iter::once(program).chain(flags.iter().copied());
-        words.map(OsString::from).collect::<Vec<_>>()
-    };
-    for line in [
-        flags("xargs", &["-n", "1", "-P", &cores]),
-        flags("xargs", &["-n", "1", "-P", &all]),
-        flags("parallel", &["--will-cite", "-n", "1", "-j", &all]),
-        flags(
+    let shell = jobs.shell_command("\"$1\"");
+    let line = jobs.shell_command("{}");
+    for tool in [
+        Tool::new(
+            "xargs",
+            &["-P", &cores],
+            &["-n", "1", "sh", "-c", &shell, "sh"],
+        ),
+        Tool::new(
+            "xargs",
+            &["-P", &all],
+            &["-n", "1", "sh", "-c", &shell, "sh"],
+        ),
+        Tool::new("parallel", &["-j", &all], &["--will-cite", &line]),
+        Tool::new(
             "parallel",
-            &["--will-cite", "-n", "1", "-j", &all, "--memfree", "200M"],
+            &["-j", &all, "--memfree", "200M"],
+            &["--will-cite", &line],
         ),
     ] {
-        one(line, work, dir, files, signals).await?;
+        tool.run(&items, dir, signals).await?;
     }
     Ok(())
 }
 
-async fn one(
-    line: Vec<OsString>,
-    work: &sort::Work,
-    dir: &Path,
-    files: &[OsString],
-    signals: &mut Signals,
-) -> Result<(), CliError> {
-    let title: Vec<String> = line
-        .iter()
-        .map(|word| word.to_string_lossy().into_owned())
-        .filter(|word| !["--will-cite", "-n", "1"].contains(&word.as_str()))
-        .collect();
-    let title = title.join(" ");
-    let mut command = Command::new(&line[0]);
-    // A group of its own, so that a signal reaches what the tool has started too.
-    command.args(&line[1..]).args(work.words()).process_group(0);
-    command.current_dir(dir).env("LC_ALL", "C");
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let kills = kernel_kills().unwrap_or(0);
-    let begun = Instant::now();
-    let mut tool = match command.spawn() {
-        Ok(tool) => tool,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return say(&format!("{title:24}  is not installed"));
+/// Another tool and how it is told to do the jobs.
+struct Tool {
+    title: String,
+    program: &'static str,
+    words: Vec<String>,
+}
+
+impl Tool {
+    /// Of its options, `told` are of interest to people.
+    fn new(program: &'static str, told: &[&str], others: &[&str]) -> Self {
+        Self {
+            title: format!("{program} {}", told.join(" ")),
+            program,
+            words: told.iter().chain(others).map(|&word| word.into()).collect(),
         }
-        Err(error) => return Err(child::not_started(&command, &error)),
-    };
-    if let Some(mut stdin) = tool.stdin.take() {
-        let mut list = Vec::new();
-        for file in files {
-            list.extend_from_slice(file.as_bytes());
-            list.push(b'\n');
-        }
-        // A tool that doesn't want its list fails, and that is told.
-        let _ = stdin.write_all(&list).await;
     }
-    let watched = watch(tool.id());
-    let status = tokio::select! {
-        status = child::wait(&mut tool, signals, true) => status,
-        never = watched.run() => match never {},
-    };
-    let status = status?;
-    let killed = kernel_kills().unwrap_or(0).saturating_sub(kills);
-    say(&format!(
-        "{title:24}{:>9}{:>11}{killed:>8}{:>9}",
-        words::length(begun.elapsed()),
-        show(watched.peak.get()),
-        if status.success() { "none" } else { "some" }
-    ))
+
+    /// Runs it and tells how it went.
+    async fn run(
+        &self,
+        items: &[String],
+        dir: &Path,
+        signals: &mut Signals,
+    ) -> Result<(), CliError> {
+        let title = &self.title;
+        let mut command = Command::new(self.program);
+        // A group of its own, so that a signal reaches what the tool has started too.
+        jobs::surroundings(&mut command)
+            .args(&self.words)
+            .process_group(0)
+            .current_dir(dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let kills = kernel_kills().unwrap_or(0);
+        let begun = Instant::now();
+        let mut tool = match command.spawn() {
+            Ok(tool) => tool,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return say(&format!("{title:32}  is not installed"));
+            }
+            Err(error) => return Err(child::not_started(&command, &error)),
+        };
+        if let Some(mut stdin) = tool.stdin.take() {
+            let list = items.join("\n") + "\n";
+            // A tool that doesn't want its list fails, and that is told.
+            let _ = stdin.write_all(list.as_bytes()).await;
+        }
+        let watched = watch(tool.id());
+        let status = tokio::select! {
+            status = child::wait(&mut tool, signals, true) => status,
+            never = watched.run() => match never {},
+        };
+        let status = status?;
+        let killed = kernel_kills().unwrap_or(0).saturating_sub(kills);
+        say(&format!(
+            "{title:32}{:>9}{:>11}{:>14}%{killed:>8}{:>9}",
+            words::length(begun.elapsed()),
+            show(watched.peak.get()),
+            100 * watched.peak.get() / BUDGET_BYTES,
+            if status.success() { "none" } else { "some" }
+        ))
+    }
 }
 
 /// Reads what a tree of processes uses until it is dropped.

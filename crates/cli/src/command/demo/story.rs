@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use saferun_memory::show;
+use saferun_scheduler::Hold;
 
 use super::record::{Life, Notable, Record};
 use crate::observe::words;
@@ -11,13 +12,19 @@ use crate::observe::words;
 /// The width of the timeline, in characters.
 const WIDTH: u64 = 48;
 
-/// So many notable moments are told.
-const TOLD: usize = 12;
+/// So many notable sorts of things are told.
+const TOLD: usize = 16;
+
+/// So many moments of one sort are told.
+const MOMENTS: usize = 4;
+
+/// What happens again within this time is told once.
+const ONE_MOMENT_MS: u64 = 300;
 
 /// Both runs side by side.
 pub(super) fn comparison(before: &Record, after: &Record, kills: Option<u64>) -> String {
     let mut text = format!(
-        "\n{:14}{:>9}{:>11}{:>15}{:>8}{:>11}\n",
+        "{:14}{:>9}{:>11}{:>15}{:>8}{:>11}\n",
         "", "time", "peak", "of the budget", "done", "restarted"
     );
     for (title, record) in [("one by one", before), ("side by side", after)] {
@@ -47,18 +54,17 @@ pub(super) fn comparison(before: &Record, after: &Record, kills: Option<u64>) ->
         }
         None => {}
     }
-    let _ = write!(text, ". Contained by {}.", after.containment);
-    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1) {
-        text.push_str("\nThis machine has one core, so sorting side by side gains nothing here.");
-    }
-    text.push('\n');
+    let _ = write!(text, ".\nContained by {}.\n", after.containment);
     text
 }
 
 /// When each task ran, and what was held back or ended when.
 pub(super) fn timeline(record: &Record) -> String {
     let end = record.wall_ms.max(1);
-    let mut text = format!("When each ran (the whole line is {}):\n", length(end));
+    let mut text = format!(
+        "When each ran side by side (the whole line is {}; x is work done again):\n",
+        length(end)
+    );
     let widest = record
         .lives
         .iter()
@@ -74,34 +80,77 @@ pub(super) fn timeline(record: &Record) -> String {
             show(life.peak_bytes),
             match life.spans.iter().filter(|span| span.lost).count() {
                 0 => String::new(),
-                1 => String::from("  ended once to make room, run again"),
-                count => format!("  ended {count} times to make room, run again"),
+                1 => String::from("  ended once, run again"),
+                count => format!("  ended {count} times, run again"),
             }
         );
     }
-    if !record.notable.is_empty() {
-        text.push_str("\nWhat was held back or ended:\n");
-    }
-    for (at_ms, notable) in record.notable.iter().take(TOLD) {
+    text.push_str(&notable(record));
+    text
+}
+
+/// What was held back or ended, each sort with its moments.
+fn notable(record: &Record) -> String {
+    let mut sorts: Vec<(String, Vec<u64>)> = Vec::new();
+    for (at_ms, notable) in &record.notable {
         let what = match notable {
-            Notable::Held(hold) => format!("no further start: {}", words::hold(hold)),
+            Notable::Held(hold) => match started_no_more(hold) {
+                Some(why) => why,
+                None => continue,
+            },
             Notable::Ended {
                 name,
                 needed_bytes,
                 free_bytes,
             } => format!(
-                "{name} ended to make room: {} needed, {} free",
+                "{name} ended: {} more needed at once, {} free",
                 show(*needed_bytes),
                 show(*free_bytes)
             ),
             Notable::Braked => String::from("growth held back at the budget"),
         };
-        let _ = writeln!(text, "  {:>7}  {what}", length(*at_ms));
+        match sorts.iter_mut().find(|(known, _)| *known == what) {
+            // Shortly after one another it is one moment.
+            Some((_, moments)) => {
+                if moments
+                    .last()
+                    .is_none_or(|last| at_ms - last >= ONE_MOMENT_MS)
+                {
+                    moments.push(*at_ms);
+                }
+            }
+            None => sorts.push((what, vec![*at_ms])),
+        }
     }
-    if record.notable.len() > TOLD {
-        let _ = writeln!(text, "  and {} more times", record.notable.len() - TOLD);
+    if sorts.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\nWhat was held back or ended, and when:\n");
+    let more = sorts.len().saturating_sub(TOLD);
+    for (what, moments) in sorts.iter().take(TOLD) {
+        let told: Vec<String> = moments.iter().take(MOMENTS).map(|&at| length(at)).collect();
+        let rest = match moments.len().saturating_sub(MOMENTS) {
+            0 => String::new(),
+            count => format!(" and {count} times more"),
+        };
+        let _ = writeln!(text, "  {what:48}  {}{rest}", told.join(", "));
+    }
+    if more > 0 {
+        let _ = writeln!(text, "  and {more} more");
     }
     text
+}
+
+/// In the words of the story: without figures, so that like moments come together.
+fn started_no_more(hold: &Hold) -> Option<String> {
+    Some(String::from(match hold {
+        Hold::Memory { .. } => "no start: the next might not fit",
+        Hold::Stalled => "no start: what ran needed all there was",
+        Hold::Ended => "no start: the ended waited for others to finish",
+        Hold::Alone => "no start: a job ran alone",
+        Hold::Cores => "no start: the cores were busy",
+        Hold::Concurrency | Hold::Unread | Hold::Stopped => return None,
+    }))
 }
 
 /// `#` while it ran, `x` where the work was lost.
@@ -124,7 +173,6 @@ fn length(ms: u64) -> String {
 mod tests {
     use super::super::record::Span;
     use super::*;
-    use saferun_scheduler::Hold;
 
     fn record() -> Record {
         let span = |from_ms, to_ms, lost| Span {
