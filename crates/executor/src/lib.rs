@@ -6,6 +6,7 @@ mod brake;
 mod budget;
 mod event;
 pub mod guard;
+mod limiter;
 mod options;
 mod output;
 #[expect(unsafe_code, reason = "tokio asks for a promise about descriptors")]
@@ -19,6 +20,10 @@ mod task;
 
 pub use budget::{Budget, BudgetBinding};
 pub use event::{AttemptEnd, Figures, HeavyTask, Observer, RunEvent, RunReport, Say};
+pub use limiter::{
+    Cleared, LimitError, LimitedFunction, Limiter, LimiterOptions, OnClear, Panicked, Place,
+    ZeroConcurrency, limit_function,
+};
 pub use options::{
     Concurrency, Containment, GuardProgram, OutputMode, OutputOptions, RunOptions, Sinks,
 };

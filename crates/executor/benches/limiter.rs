@@ -1,0 +1,297 @@
+//! What a limiter costs a task, against a bare semaphore, and whether a long queue stays cheap.
+//!
+//! `cargo bench -p saferun-executor --bench limiter [-- quick]`
+//!
+//! Both sides of each comparison run in one process, in turns; the ratio of each pair counts, so
+//! that what disturbs both disturbs neither. A missed bound is exit code 1.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use saferun_executor::{Limiter, Place};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, yield_now};
+
+/// The most that a task may cost, in bare semaphores.
+const MOST_RATIO: f64 = 1.1;
+/// The most that a task among a million queued may cost, in tasks among ten thousand. Caches
+/// alone make it more than 1; growth with the square would make it 100.
+const MOST_GROWTH: f64 = 4.0;
+
+struct Spread {
+    least: f64,
+    median: f64,
+    greatest: f64,
+}
+
+impl Spread {
+    fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        Self {
+            least: values[0],
+            median: values[values.len() / 2],
+            greatest: values[values.len() - 1],
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let quick = std::env::args().any(|argument| argument == "quick");
+    let (pairs, scale) = if quick { (5, 10) } else { (21, 1) };
+    let mut holds = true;
+
+    println!("ns a task: median (least..greatest) of {pairs} pairs");
+    let one = || Builder::new_current_thread().build();
+    let two = || Builder::new_multi_thread().worker_threads(2).build();
+    holds &= pair(
+        "empty, one after another",
+        pairs,
+        400_000 / scale,
+        one,
+        Load::Alone,
+    );
+    holds &= pair(
+        "spawned, 8 at once",
+        pairs,
+        100_000 / scale,
+        one,
+        Load::Spawned,
+    );
+    holds &= pair(
+        "spawned, two threads",
+        pairs,
+        100_000 / scale,
+        two,
+        Load::Spawned,
+    );
+
+    println!("\nqueued closures behind one place, all told");
+    let counts = [10_000, 100_000, 1_000_000];
+    let counts = counts.map(|count| count / if quick { 10 } else { 1 });
+    for (what, queue) in [
+        ("waiting futures", queued as fn(usize) -> Duration),
+        ("cleared", cleared),
+        ("cancelled, last first", cancelled),
+        ("map", mapped),
+    ] {
+        let each = counts.map(|count| {
+            let rounds = if count >= 1_000_000 { 3 } else { 5 };
+            let costs = (0..rounds).map(|_| queue(count).as_nanos() as f64 / count as f64);
+            Spread::of(costs.collect())
+        });
+        let growth = each[2].median / each[0].median;
+        holds &= growth <= MOST_GROWTH;
+        print!("  {what:24}");
+        for (count, spread) in counts.iter().zip(&each) {
+            print!("  {count}: {:.0} ns a task", spread.median);
+        }
+        println!("  growth {growth:.2}, at most {MOST_GROWTH}");
+    }
+    if holds {
+        ExitCode::SUCCESS
+    } else {
+        println!("a bound was missed");
+        ExitCode::FAILURE
+    }
+}
+
+/// What both sides have in common: a task within a place.
+trait Side: Clone + Send + 'static {
+    fn new(places: usize) -> Self;
+    fn limited<F, Fut>(
+        &self,
+        task: F,
+    ) -> impl Future<Output = impl Send + 'static> + Send + 'static
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static;
+}
+
+#[derive(Clone)]
+struct Bare(Arc<Semaphore>);
+
+impl Side for Bare {
+    fn new(places: usize) -> Self {
+        Self(Arc::new(Semaphore::new(places)))
+    }
+
+    fn limited<F, Fut>(&self, task: F) -> impl Future<Output = impl Send + 'static> + Send + 'static
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let semaphore = Arc::clone(&self.0);
+        async move {
+            let permit = semaphore.acquire().await;
+            task().await;
+            drop(permit);
+        }
+    }
+}
+
+impl Side for Limiter {
+    fn new(places: usize) -> Self {
+        Limiter::new(places).expect("at least one")
+    }
+
+    fn limited<F, Fut>(&self, task: F) -> impl Future<Output = impl Send + 'static> + Send + 'static
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.run(task)
+    }
+}
+
+/// A kind of load that either side can carry.
+#[derive(Clone, Copy)]
+enum Load {
+    /// Tasks that do nothing, one after another: nobody ever waits.
+    Alone,
+    /// Spawned tasks that yield once, eight places: nearly all wait.
+    Spawned,
+}
+
+impl Load {
+    fn carry<S: Side>(self, tasks: usize, runtime: &Runtime) -> f64 {
+        let side = S::new(8);
+        let begin = Instant::now();
+        runtime.block_on(async {
+            match self {
+                Load::Alone => {
+                    for _ in 0..tasks {
+                        let _ = side.limited(|| std::future::ready(())).await;
+                    }
+                }
+                Load::Spawned => {
+                    let mut set = JoinSet::new();
+                    for _ in 0..tasks {
+                        set.spawn(side.limited(yield_now));
+                    }
+                    while set.join_next().await.is_some() {}
+                }
+            }
+        });
+        begin.elapsed().as_nanos() as f64 / tasks as f64
+    }
+}
+
+fn pair(
+    what: &str,
+    pairs: usize,
+    tasks: usize,
+    runtime: impl Fn() -> std::io::Result<Runtime>,
+    load: Load,
+) -> bool {
+    let runtime = runtime().expect("a runtime");
+    load.carry::<Bare>(tasks, &runtime);
+    load.carry::<Limiter>(tasks, &runtime);
+    let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..pairs {
+        let mut measure = |first: bool| {
+            if first {
+                bare.push(load.carry::<Bare>(tasks, &runtime));
+            } else {
+                ours.push(load.carry::<Limiter>(tasks, &runtime));
+            }
+        };
+        // Who comes first changes, so that a trend favours neither.
+        measure(round % 2 == 0);
+        measure(round % 2 != 0);
+        ratios.push(ours[round] / bare[round]);
+    }
+    let [bare, ours, ratio] = [bare, ours, ratios].map(Spread::of);
+    let shown = |spread: &Spread, digits: usize| {
+        format!(
+            "{:.digits$} ({:.digits$}..{:.digits$})",
+            spread.median, spread.least, spread.greatest
+        )
+    };
+    println!(
+        "  {what:26} semaphore {}  limiter {}  ratio {}, at most {MOST_RATIO}",
+        shown(&bare, 0),
+        shown(&ours, 0),
+        shown(&ratio, 2)
+    );
+    ratio.median <= MOST_RATIO
+}
+
+fn single() -> Runtime {
+    let runtime = Builder::new_current_thread().build();
+    runtime.expect("a runtime")
+}
+
+/// Takes the only place, so that all that follow must wait.
+fn full() -> (Limiter, Place) {
+    let limiter = Limiter::new(1).expect("one");
+    let place = single().block_on(limiter.place()).expect("free");
+    (limiter, place)
+}
+
+/// Futures that stand in line.
+fn standing(limiter: &Limiter, count: usize) -> Vec<Pin<Box<dyn Future<Output = bool>>>> {
+    let mut context = Context::from_waker(Waker::noop());
+    (0..count)
+        .map(|number| {
+            let run = limiter.run(move || std::future::ready(number));
+            let mut run: Pin<Box<dyn Future<Output = bool>>> =
+                Box::pin(async move { run.await.is_ok() });
+            assert!(run.as_mut().poll(&mut context).is_pending());
+            run
+        })
+        .collect()
+}
+
+/// All wait, then all run, each on its turn.
+fn queued(count: usize) -> Duration {
+    let (limiter, place) = full();
+    let begin = Instant::now();
+    let waiting = standing(&limiter, count);
+    drop(place);
+    let ran = single().block_on(async {
+        let mut ran = 0;
+        for run in waiting {
+            ran += usize::from(run.await);
+        }
+        ran
+    });
+    assert_eq!(ran, count);
+    begin.elapsed()
+}
+
+/// All wait, then all are sent away.
+fn cleared(count: usize) -> Duration {
+    let (limiter, _place) = full();
+    let begin = Instant::now();
+    let waiting = standing(&limiter, count);
+    assert_eq!(limiter.clear(), count);
+    drop(waiting);
+    begin.elapsed()
+}
+
+/// All wait, then all go by themselves, the last in line first.
+fn cancelled(count: usize) -> Duration {
+    let (limiter, _place) = full();
+    let begin = Instant::now();
+    let mut waiting = standing(&limiter, count);
+    while waiting.pop().is_some() {}
+    assert_eq!(limiter.pending(), 0);
+    begin.elapsed()
+}
+
+/// As many items of one iterator, eight at once.
+fn mapped(count: usize) -> Duration {
+    let limiter = Limiter::new(8).expect("eight");
+    let begin = Instant::now();
+    let results = single().block_on(limiter.map(0..count, async |number, _| {
+        yield_now().await;
+        number
+    }));
+    assert_eq!(results.len(), count);
+    begin.elapsed()
+}
