@@ -9,14 +9,12 @@ use std::os::unix::ffi::OsStrExt;
 mod child;
 #[expect(unsafe_code, reason = "clone without fork needs it")]
 mod clone;
-mod cradle;
 #[expect(unsafe_code, reason = "raw signal calls, before and without a runtime")]
 pub(crate) mod signals;
 
 use child::Signals;
 pub(crate) use clone::adopt;
 use clone::{Plan, Stack, Step, Ways};
-pub(crate) use cradle::Cradle;
 
 /// What is started. Everything is prepared beforehand, so that nothing is allocated between
 /// clone and exec.
@@ -99,9 +97,7 @@ pub(crate) struct Place<'a> {
     pub(crate) unified_dir: Option<BorrowedFd<'a>>,
     /// Its `cgroup.procs`, where birth in it isn't supported.
     pub(crate) unified_procs: Option<BorrowedFd<'a>>,
-    /// The thread in whose groups it is born.
-    pub(crate) cradle: Option<&'a Cradle>,
-    /// `cgroup.procs` of further groups, which it moves itself to.
+    /// `tasks` of further groups (cgroup v1), which it moves itself to.
     pub(crate) join: &'a [BorrowedFd<'a>],
 }
 
@@ -123,6 +119,8 @@ pub(crate) struct Spawner {
     stack: Stack,
     ways: Ways,
     oom_score_adj: Vec<u8>,
+    /// The signals that this process ignored when it began to spawn.
+    ignored: u64,
 }
 
 impl std::fmt::Debug for Spawner {
@@ -149,6 +147,7 @@ impl Spawner {
                 birth: true,
             },
             oom_score_adj: (own + OOM_SCORE_RAISE).min(1000).to_string().into_bytes(),
+            ignored: signals::ignored(),
         }
     }
 
@@ -166,10 +165,10 @@ impl Spawner {
             fds: &[request.stdin, request.stdout, request.stderr],
             unified_dir: place.unified_dir,
             unified_procs: place.unified_procs,
-            cradle: place.cradle,
             join: place.join,
             session: true,
             signals: Signals::Default,
+            ignored: self.ignored,
             oom_score_adj: Some(&self.oom_score_adj),
         };
         clone::start(&plan, &mut self.stack, &mut self.ways)
@@ -205,7 +204,6 @@ impl Spawner {
             fds: helper.fds,
             unified_dir: None,
             unified_procs: None,
-            cradle: None,
             join: &[],
             session: helper.steadfast,
             signals: if helper.steadfast {
@@ -213,6 +211,7 @@ impl Spawner {
             } else {
                 Signals::Inherited
             },
+            ignored: self.ignored,
             oom_score_adj: None,
         };
         clone::start(&plan, &mut self.stack, &mut self.ways)
@@ -303,7 +302,6 @@ mod tests {
         let place = Place {
             unified_dir: Some(run.dir.as_fd()),
             unified_procs: Some(procs.as_fd()),
-            cradle: None,
             join: &[],
         };
         assert_eq!(exit_code(&mut Spawner::new(), place), Some(5));

@@ -23,6 +23,8 @@ pub(super) struct Context {
     pub(super) join_count: usize,
     pub(super) session: bool,
     pub(super) signals: Signals,
+    /// The signals whose disposition isn't the default now, as a mask.
+    pub(super) reset: u64,
     pub(super) adj: *const u8,
     pub(super) adj_len: usize,
     /// Set by the child's first instructions.
@@ -94,7 +96,7 @@ unsafe fn run(context: &mut Context) -> (c_int, c_int) {
         if let Err(errno) = place_fds(context.fds, context.fd_count) {
             return (STEP_GROUP, errno);
         }
-        place_signals(context.signals);
+        place_signals(context.signals, context.reset);
         exec(context)
     }
 }
@@ -146,9 +148,9 @@ unsafe fn place_fds(fds: *mut RawFd, count: usize) -> Result<(), c_int> {
 }
 
 /// Dispositions, then an empty mask; none of our handlers is left when it is lifted.
-fn place_signals(signals: Signals) {
+fn place_signals(signals: Signals, reset: u64) {
     if signals != Signals::Inherited {
-        for signal in 1..=64 {
+        for signal in (1..=64).filter(|signal| reset & (1 << (signal - 1)) != 0) {
             set_disposition(signal, Disposition::Default);
         }
     }

@@ -11,7 +11,6 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use super::child::{Context, STEP_EXEC, STEP_WORKDIR, Signals, child};
-use super::cradle::Cradle;
 use super::signals::BlockedSignals;
 
 /// What becomes of the child, prepared by the parent.
@@ -30,14 +29,14 @@ pub(super) struct Plan<'a> {
     pub(super) unified_dir: Option<BorrowedFd<'a>>,
     /// The same group's `cgroup.procs`, for systems that can't give birth in it.
     pub(super) unified_procs: Option<BorrowedFd<'a>>,
-    /// `cgroup.procs` of further groups, joined before anything else.
+    /// `tasks` of further groups (cgroup v1), joined before anything else.
     pub(super) join: &'a [BorrowedFd<'a>],
-    /// The thread in whose groups it is born; else it is born in the caller's.
-    pub(super) cradle: Option<&'a Cradle>,
     /// Whether it leads a session of its own.
     pub(super) session: bool,
     /// What it does on signals at first.
     pub(super) signals: Signals,
+    /// The signals that we ignore, as a mask: it would go on ignoring them.
+    pub(super) ignored: u64,
     /// What is written to its `oom_score_adj`.
     pub(super) oom_score_adj: Option<&'a [u8]>,
 }
@@ -108,31 +107,6 @@ pub(super) fn start(
     }
 }
 
-/// A birth with all that it needs, to be made by this thread or another.
-pub(super) struct Order {
-    context: *mut Context,
-    stack: *mut c_void,
-    unified_dir: Option<RawFd>,
-    clone3: bool,
-}
-
-// SAFETY: whoever gives an order waits, with all that it points to, until it is carried out.
-unsafe impl Send for Order {}
-
-impl Order {
-    /// Makes the child. All signals must be blocked in the calling thread.
-    pub(super) fn make(self) -> io::Result<(u32, OwnedFd)> {
-        // SAFETY: see above; only `attempt` makes orders, and it waits.
-        unsafe {
-            if self.clone3 {
-                clone3_child(self.context, self.stack, self.unified_dir)
-            } else {
-                clone_child(self.context, self.stack)
-            }
-        }
-    }
-}
-
 enum Attempt {
     Started(u32, OwnedFd),
     /// It was killed before it ran.
@@ -170,6 +144,8 @@ fn attempt(plan: &Plan<'_>, stack: &mut Stack, ways: Ways) -> Result<Attempt, (S
         join_count: join.len(),
         session: plan.session,
         signals: plan.signals,
+        // Without clone3 our handlers are there too, and every signal is set back.
+        reset: if ways.clone3 { plan.ignored } else { u64::MAX },
         adj: adj.as_ptr(),
         adj_len: adj.len(),
         has_run: false,
@@ -177,19 +153,15 @@ fn attempt(plan: &Plan<'_>, stack: &mut Stack, ways: Ways) -> Result<Attempt, (S
         errno: 0,
     };
 
-    let order = Order {
-        context: &raw mut context,
-        stack: stack.base(),
-        unified_dir: birth.map(|dir| dir.as_raw_fd()),
-        clone3: ways.clone3,
-    };
-    // The context, all that it points to, the descriptors and the stack outlive the call: also
-    // where another thread makes it, as we wait for that.
-    let made = match plan.cradle {
-        Some(cradle) => cradle.make(order),
-        None => {
-            let _blocked = BlockedSignals::block();
-            order.make()
+    // SAFETY: the context, all that it points to, the descriptors and the stack outlive the
+    // call, and the parent sleeps in it until the child has become something else.
+    let made = unsafe {
+        let _blocked = BlockedSignals::block();
+        let (context, stack) = (&raw mut context, stack.base());
+        if ways.clone3 {
+            clone3_child(context, stack, birth.map(|dir| dir.as_raw_fd()))
+        } else {
+            clone_child(context, stack)
         }
     };
     let (pid, pidfd) = made.map_err(|error| (Step::Process, error))?;

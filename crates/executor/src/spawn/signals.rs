@@ -68,6 +68,28 @@ pub(super) fn set_disposition(signal: c_int, disposition: Disposition) {
     }
 }
 
+/// The signals that this process ignores now, as a mask.
+pub(super) fn ignored() -> u64 {
+    let mut mask = 0;
+    for signal in 1..=64 {
+        let mut action = [0usize; 8];
+        // SAFETY: the structure is at least as large as what the system writes.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                ptr::null::<c_void>(),
+                action.as_mut_ptr(),
+                size_of::<u64>(),
+            )
+        };
+        if result == 0 && action[0] == Disposition::Ignored as usize {
+            mask |= 1 << (signal - 1);
+        }
+    }
+    mask
+}
+
 /// A descriptor from which the blocked signals are read.
 pub(crate) fn signal_fd() -> io::Result<OwnedFd> {
     let all = u64::MAX;
