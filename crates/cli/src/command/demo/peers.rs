@@ -56,6 +56,7 @@ pub(super) async fn compare(
     ))?;
     let shell = jobs.shell_command("\"$1\"");
     let line = jobs.shell_command("{}");
+    let mut missing = "";
     for tool in [
         Tool::new(
             "xargs",
@@ -74,7 +75,9 @@ pub(super) async fn compare(
             &["--will-cite", &line],
         ),
     ] {
-        tool.run(&items, dir, signals).await?;
+        if tool.program != missing && !tool.run(&items, dir, signals).await? {
+            missing = tool.program;
+        }
     }
     Ok(())
 }
@@ -96,13 +99,13 @@ impl Tool {
         }
     }
 
-    /// Runs it and tells how it went.
+    /// Runs it and tells how it went; whether it is installed.
     async fn run(
         &self,
         items: &[String],
         dir: &Path,
         signals: &mut Signals,
-    ) -> Result<(), CliError> {
+    ) -> Result<bool, CliError> {
         let title = &self.title;
         let mut command = Command::new(self.program);
         // A group of its own, so that a signal reaches what the tool has started too.
@@ -118,7 +121,8 @@ impl Tool {
         let mut tool = match command.spawn() {
             Ok(tool) => tool,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return say(&format!("{title:32}  is not installed"));
+                say(&format!("{:32}  not installed", self.program))?;
+                return Ok(false);
             }
             Err(error) => return Err(child::not_started(&command, &error)),
         };
@@ -140,7 +144,8 @@ impl Tool {
             show(watched.peak.get()),
             100 * watched.peak.get() / BUDGET_BYTES,
             if status.success() { "none" } else { "some" }
-        ))
+        ))?;
+        Ok(true)
     }
 }
 

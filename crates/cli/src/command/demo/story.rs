@@ -133,7 +133,7 @@ fn notable(record: &Record) -> String {
             0 => String::new(),
             count => format!(" and {count} times more"),
         };
-        let _ = writeln!(text, "  {what:48}  {}{rest}", told.join(", "));
+        let _ = writeln!(text, "  {what:54}  {}{rest}", told.join(", "));
     }
     if more > 0 {
         let _ = writeln!(text, "  and {more} more");
