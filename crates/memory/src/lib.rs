@@ -9,6 +9,8 @@
 //! - [`ProcessTable`] says what trees of processes hold where there are no groups.
 //! - [`session_use`] and [`top_holders`] say who holds memory, [`Pressure`] who waits for it.
 //! - [`Pace`] says when to look again.
+//! - [`memory_usage`], [`is_memory_high`], [`clean_up`] and [`wait_until_memory_below`] serve a
+//!   program between its own tasks. The last is the only call that waits.
 //!
 //! Figures are bytes. What could not be read is an error, never a zero: memory of which
 //! nothing is known must not be taken for free memory.
@@ -25,11 +27,14 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod cleanup;
 mod error;
 mod holders;
 mod machine;
 mod roots;
 mod sampler;
+mod usage;
+mod wait;
 
 #[cfg(target_os = "linux")]
 mod flaw;
@@ -53,11 +58,14 @@ mod session;
 mod tree;
 
 pub use bytes::{Amount, Limit, SizeError, parse_size, show};
+pub use cleanup::{CleanUp, clean_up, clean_up_measured};
 pub use error::ReadError;
 pub use holders::{Holder, sanitised, top_holders};
 pub use machine::{Binding, GroupReading, LimitKind, Machine, MachineReading};
 pub use roots::Roots;
 pub use sampler::{Pace, WORST_FILL_PER_THREAD, next_delay, worst_fill};
+pub use usage::{MemoryUsage, is_memory_high, memory_usage};
+pub use wait::{Look, WaitError, Watch, wait_until_memory_below};
 
 #[cfg(target_os = "linux")]
 pub use group::{GroupV1, GroupV2, MemoryEvents, OomState};
