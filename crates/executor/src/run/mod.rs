@@ -98,7 +98,9 @@ pub async fn run(
             preempt: options.preempt,
             concurrency,
             cores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            brake: slots.has_hard_limit(),
+            // Where the kernel has no limit for us, our own readings and SIGSTOP are the brake: the
+            // margins for that are the brake's, not the scheduler's.
+            brake: true,
             halt: options.halt,
             assumed_bytes: options.assumed_bytes,
         }),
