@@ -5,6 +5,7 @@
 mod brake;
 mod budget;
 mod event;
+mod futures;
 pub mod guard;
 mod limiter;
 mod options;
@@ -20,6 +21,10 @@ mod task;
 
 pub use budget::{Budget, BudgetBinding};
 pub use event::{AttemptEnd, Figures, HeavyTask, Observer, RunEvent, RunReport, Say};
+pub use futures::{
+    BoxedTask, MeasureError, Notice, Options, SafeParallel, TaskError, TaskResult, boxed,
+    execute_safe_parallel, optimal_concurrency, optimal_concurrency_at, wait_until_memory_below,
+};
 pub use limiter::{
     Cleared, LimitError, LimitedFunction, Limiter, LimiterOptions, OnClear, Panicked, Place,
     ZeroConcurrency, limit_function,
