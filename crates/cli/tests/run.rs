@@ -293,3 +293,31 @@ fn a_closed_output_ends_the_run_without_a_panic() {
     assert_eq!(code(&output), Some(0));
     assert_eq!(stdout(&output).len(), 4);
 }
+
+#[test]
+fn descriptors_of_the_shell_can_be_named_on_every_tier() {
+    // Where the guard is above the run, the command line is read twice but its files once.
+    for tier in ["best", "tree"] {
+        let dir = tempfile::tempdir().unwrap();
+        let script = format!(
+            r#""$0" run --containment {tier} -k -j 2 -a <(printf 'a\nb\n') --json=/dev/fd/7 echo 7> events"#
+        );
+        let output = std::process::Command::new("bash")
+            .arg("-c")
+            .arg(script)
+            .arg(assert_cmd::cargo::cargo_bin!("saferun"))
+            .current_dir(dir.path())
+            .stdin(std::process::Stdio::null())
+            .output();
+        let output = match output {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return eprintln!("skipped: no bash here");
+            }
+            output => output.unwrap(),
+        };
+        assert_eq!(stdout(&output), "a\nb\n", "{tier}: {}", stderr(&output));
+        let events = std::fs::read_to_string(dir.path().join("events")).unwrap();
+        assert!(events.starts_with("{\"event\":\"run_started\""), "{events}");
+        assert_eq!(events.matches("\"run_ended\"").count(), 1, "{events}");
+    }
+}

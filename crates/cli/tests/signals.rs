@@ -2,33 +2,25 @@
 
 mod common;
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::saferun;
-use rustix::process::{Pid, Signal, kill_process};
-
-const DEADLINE: Duration = Duration::from_secs(20);
-
-/// Polls until the condition holds.
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < DEADLINE, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
+use common::{saferun, until};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// A run of two tasks that never end and have noted their process ids.
 fn endless(dir: &Path, extra: &[&str]) -> Child {
     let script = "trap '' TERM; echo $$ > pid-{}; while :; do sleep 0.05; done";
     let child = saferun(dir)
-        .args(["run", "-j", "2", "--grace", "200ms"])
+        .args(["run", "-j", "2", "--json=events"])
         .args(extra)
         .args([script, ":::", "a", "b"])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // As a shell does it, so that a signal can reach what a terminal would reach.
+        .process_group(0)
         .spawn()
         .unwrap();
     until("the tasks' start", || pids(dir).len() == 2);
@@ -58,18 +50,25 @@ fn is_alive(pid: i32) -> bool {
     })
 }
 
-fn ends_with(signal: Signal, code: i32, extra: &[&str]) {
-    let dir = tempfile::tempdir().unwrap();
-    let mut child = endless(dir.path(), extra);
-    let pids = pids(dir.path());
-    let runner = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    kill_process(runner, signal).unwrap();
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap()
+}
+
+fn code_of(child: &mut Child) -> Option<i32> {
     let mut status = None;
     until("the run's end", || {
         status = child.try_wait().unwrap();
         status.is_some()
     });
-    assert_eq!(status.unwrap().code(), Some(code), "{signal:?} {extra:?}");
+    status.unwrap().code()
+}
+
+fn ends_with(signal: Signal, code: i32, extra: &[&str]) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = endless(dir.path(), &[&["--grace", "200ms"], extra].concat());
+    let pids = pids(dir.path());
+    kill_process(pid(&child), signal).unwrap();
+    assert_eq!(code_of(&mut child), Some(code), "{signal:?} {extra:?}");
     until("the tasks' end", || !pids.iter().any(|&pid| is_alive(pid)));
 }
 
@@ -79,5 +78,78 @@ fn interrupt_terminate_and_hangup() {
         ends_with(Signal::INT, 130, extra);
         ends_with(Signal::TERM, 143, extra);
         ends_with(Signal::HUP, 129, extra);
+    }
+}
+
+#[test]
+fn a_second_signal_kills_what_is_deaf() {
+    for extra in [&[][..], &["--containment", "tree"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = endless(dir.path(), &[&["--grace", "600s"], extra].concat());
+        let pids = pids(dir.path());
+        kill_process_group(pid(&child), Signal::INT).unwrap();
+        until("the first signal's word", || {
+            std::fs::read_to_string(dir.path().join("events"))
+                .is_ok_and(|text| text.contains("\"stopping\""))
+        });
+        assert!(pids.iter().all(|&pid| is_alive(pid)));
+        kill_process_group(pid(&child), Signal::TERM).unwrap();
+        // The first signal is the reason of the end.
+        assert_eq!(code_of(&mut child), Some(130), "{extra:?}");
+        until("the tasks' end", || !pids.iter().any(|&pid| is_alive(pid)));
+    }
+}
+
+/// What the tasks have counted up to.
+fn counts(dir: &Path) -> Vec<String> {
+    ["count-a", "count-b"]
+        .iter()
+        .map(|name| std::fs::read_to_string(dir.join(name)).unwrap_or_default())
+        .collect()
+}
+
+fn state(pid: i32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim().chars().next()
+}
+
+#[test]
+fn a_stop_from_the_terminal_freezes_and_going_on_thaws() {
+    for extra in [&[][..], &["--containment", "tree"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let script =
+            "echo $$ > pid-{}; n=0; while :; do n=$((n + 1)); echo $n > count-{}; sleep 0.01; done";
+        let mut child = saferun(dir.path())
+            .args(["run", "-j", "2", "--grace", "200ms"])
+            .args(extra)
+            .args([script, ":::", "a", "b"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        until("the tasks' start", || {
+            pids(dir.path()).len() == 2 && counts(dir.path()).iter().all(|n| !n.is_empty())
+        });
+        let runner = i32::try_from(child.id()).unwrap();
+        kill_process_group(pid(&child), Signal::TSTP).unwrap();
+        until("saferun's own stop", || state(runner) == Some('T'));
+        until("the tasks' stop", || {
+            let before = counts(dir.path());
+            // Long against what a task needs for a step; a slow machine only asks once more.
+            std::thread::sleep(Duration::from_millis(200));
+            before == counts(dir.path())
+        });
+        let stopped = counts(dir.path());
+        assert!(pids(dir.path()).iter().all(|&pid| is_alive(pid)));
+        kill_process_group(pid(&child), Signal::CONT).unwrap();
+        until("the tasks' going on", || {
+            let now = counts(dir.path());
+            now.iter()
+                .zip(&stopped)
+                .all(|(now, before)| !now.is_empty() && now != before)
+        });
+        kill_process_group(pid(&child), Signal::INT).unwrap();
+        assert_eq!(code_of(&mut child), Some(130), "{extra:?}");
     }
 }

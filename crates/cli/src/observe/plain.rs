@@ -31,6 +31,7 @@ pub(crate) struct Plain {
     ends: HashMap<TaskId, (String, bool)>,
     failures: u64,
     preemptions: u64,
+    stopping: bool,
 }
 
 impl Plain {
@@ -44,6 +45,7 @@ impl Plain {
             ends: HashMap::new(),
             failures: 0,
             preemptions: 0,
+            stopping: false,
         }
     }
 
@@ -120,7 +122,7 @@ impl Observer for Plain {
                 ..
             } => {
                 let text = format!(
-                    "ended to make room, will be run again: {} (needed {}, {} free)",
+                    "ended to make room, will be run again: {} ({} needed at once, {} free)",
                     printable::name(name),
                     show(*needed_bytes),
                     show(*free_bytes)
@@ -128,13 +130,8 @@ impl Observer for Plain {
                 rationed(&mut self.preemptions, text, say);
             }
             RunEvent::Stopping { signal } => {
-                line(
-                    say,
-                    &format!(
-                        "{}: ending the tasks; once more kills them",
-                        words::signal(*signal)
-                    ),
-                );
+                let again = std::mem::replace(&mut self.stopping, true);
+                line(say, &words::stopping(*signal, again));
             }
             RunEvent::Note(text) => line(say, &plain(text)),
             RunEvent::Figures(figures) => self.periodically(figures, at, say),

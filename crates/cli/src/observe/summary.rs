@@ -1,6 +1,8 @@
 //! The end of a run in a few lines.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
+use std::sync::Arc;
 use std::time::Duration;
 
 use saferun_executor::{AttemptEnd, Observer, RunEvent, RunReport, Say};
@@ -12,6 +14,9 @@ use crate::printable;
 
 /// So many failed tasks are named; the rest is counted.
 const NAMED: usize = 10;
+
+/// The longest name in a list of names, in characters.
+const SHORT: usize = 30;
 
 /// In a run of so few tasks, what was said when it happened is still in sight.
 const IN_SIGHT: u64 = 20;
@@ -28,6 +33,8 @@ pub(crate) struct Summary {
     failed: Named,
     victims: Named,
     given_up: Named,
+    restarted: Counted,
+    run_again: Counted,
 }
 
 #[derive(Debug)]
@@ -58,6 +65,45 @@ impl Named {
         }
         if self.more > 0 {
             line(say, &format!("{head}: {} more", self.more));
+        }
+    }
+}
+
+/// A bounded list of tasks with how often something happened to each.
+#[derive(Debug, Default)]
+struct Counted {
+    tasks: Vec<(TaskId, Arc<OsString>, u64)>,
+    more: u64,
+}
+
+impl Counted {
+    fn add(&mut self, task: TaskId, name: &Arc<OsString>) {
+        if let Some(known) = self.tasks.iter_mut().find(|known| known.0 == task) {
+            known.2 += 1;
+        } else if self.tasks.len() < NAMED {
+            self.tasks.push((task, Arc::clone(name), 1));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn say(&self, head: &str, say: &mut dyn Say) {
+        let mut names: Vec<String> = self
+            .tasks
+            .iter()
+            .map(|(_, name, count)| {
+                let name = printable::printable(name, SHORT);
+                match count {
+                    1 => name,
+                    count => format!("{name} ({count} times)"),
+                }
+            })
+            .collect();
+        if self.more > 0 {
+            names.push(format!("{} more", self.more));
+        }
+        if !names.is_empty() {
+            line(say, &format!("{head}: {}", names.join(", ")));
         }
     }
 }
@@ -122,6 +168,10 @@ impl Summary {
                 peak(report)
             ),
         );
+        if !self.once {
+            self.restarted.say("restarted to make room", say);
+            self.run_again.say("run again after pressure", say);
+        }
         if !self.once && report.heaviest.len() > 1 && report.peak_bytes > 0 {
             let heaviest: Vec<String> = report
                 .heaviest
@@ -129,7 +179,7 @@ impl Summary {
                 .map(|task| {
                     format!(
                         "{} {}",
-                        printable::printable(&task.name, 30),
+                        printable::printable(&task.name, SHORT),
                         show(task.peak_bytes)
                     )
                 })
@@ -171,10 +221,18 @@ fn peak(report: &RunReport) -> String {
 impl Observer for Summary {
     fn on(&mut self, event: &RunEvent, _: Duration, say: &mut dyn Say) {
         match event {
-            RunEvent::AttemptEnded { task, end, .. } => match end {
+            RunEvent::TaskStarted { task, name, .. } => {
+                if self.ends.get(task).is_some_and(|end| end.victim) {
+                    self.run_again.add(*task, name);
+                }
+            }
+            RunEvent::AttemptEnded {
+                task, name, end, ..
+            } => match end {
                 AttemptEnd::Exited(0) => {
                     self.ends.remove(task);
                 }
+                AttemptEnd::Preempted => self.restarted.add(*task, name),
                 end => {
                     let victim = matches!(end, AttemptEnd::Victim(_));
                     self.ends.insert(

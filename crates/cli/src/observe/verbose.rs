@@ -17,6 +17,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Verbose {
     next_state: Duration,
+    stopping: bool,
 }
 
 impl Observer for Verbose {
@@ -27,13 +28,15 @@ impl Observer for Verbose {
             }
             self.next_state = at + PERIOD;
         }
-        for text in told(event) {
+        let again = self.stopping;
+        self.stopping |= matches!(event, RunEvent::Stopping { .. });
+        for text in told(event, again) {
             line(say, &format!("{:>7.2} s  {text}", at.as_secs_f64()));
         }
     }
 }
 
-fn told(event: &RunEvent) -> Vec<String> {
+fn told(event: &RunEvent, again: bool) -> Vec<String> {
     let one = |text: String| vec![text];
     match event {
         RunEvent::RunStarted {
@@ -106,7 +109,7 @@ fn told(event: &RunEvent) -> Vec<String> {
             free_bytes,
             ..
         } => one(format!(
-            "ending {} to make room: needed {}, {} free; it will be run again",
+            "ending {} to make room: {} needed at once, {} free; it will be run again",
             printable::name(name),
             show(*needed_bytes),
             show(*free_bytes)
@@ -125,10 +128,7 @@ fn told(event: &RunEvent) -> Vec<String> {
             one(format!("file cache given back: {}", show(*freed_bytes)))
         }
         RunEvent::Figures(at) => one(figures::state(at)),
-        RunEvent::Stopping { signal } => one(format!(
-            "{}: ending the tasks; once more kills them",
-            words::signal(*signal)
-        )),
+        RunEvent::Stopping { signal } => one(words::stopping(*signal, again)),
         RunEvent::Note(text) => one(plain(text)),
         RunEvent::RunEnded(_) => Vec::new(),
     }

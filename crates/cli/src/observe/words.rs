@@ -98,6 +98,16 @@ pub(crate) fn skip(reason: SkipReason) -> &'static str {
     }
 }
 
+/// What a signal does to the run; `again` if it is not the first.
+pub(crate) fn stopping(number: i32, again: bool) -> String {
+    let name = signal(number);
+    if again {
+        format!("{name} again: killing the tasks")
+    } else {
+        format!("{name}: ending the tasks; once more kills them")
+    }
+}
+
 /// A signal by name.
 pub(crate) fn signal(number: i32) -> String {
     let name = match number {

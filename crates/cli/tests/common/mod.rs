@@ -3,6 +3,18 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Polls until the condition holds.
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < DEADLINE, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 /// The built command, in a directory of its own, with nothing on standard input.
 pub(crate) fn saferun(dir: &Path) -> Command {
