@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::files;
+use crate::run_id::RunId;
 
 /// What the names of all our groups begin with.
 pub(crate) const PREFIX: &str = "saferun-";
@@ -66,10 +67,17 @@ impl RunGroup {
     /// Makes and locks the group below `own`.
     pub(crate) fn make(hierarchy: Hierarchy, own: &Path, name: &str) -> io::Result<Self> {
         let parent = files::open_dir(rustix::fs::CWD, own)?;
-        // Waits for a sweeper, which keeps it for a moment only.
-        lock(&parent, FlockOperation::LockShared)?;
-        let made = make_locked(&parent, name);
-        lock(&parent, FlockOperation::Unlock)?;
+        let made = if is_run_group(own) && !try_lock_shared(&parent)? {
+            // We are a task of another run ourselves, and this is its group: its lock, which it
+            // holds until it ends, keeps sweepers away.
+            make_locked(&parent, name)
+        } else {
+            // Waits for a sweeper, which keeps it for a moment only.
+            lock(&parent, FlockOperation::LockShared)?;
+            let made = make_locked(&parent, name);
+            lock(&parent, FlockOperation::Unlock)?;
+            made
+        };
         Ok(Self {
             hierarchy,
             name: name.to_owned(),
@@ -82,6 +90,20 @@ impl RunGroup {
     /// Ends everything in the group and removes it. Waits until `deadline`.
     pub(crate) fn end(&self, deadline: Instant) -> io::Result<()> {
         end(self.parent.as_fd(), self.dir.as_fd(), &self.name, deadline)
+    }
+}
+
+fn is_run_group(dir: &Path) -> bool {
+    let name = dir.file_name().and_then(|name| name.to_str());
+    name.and_then(|name| name.strip_prefix(PREFIX))
+        .is_some_and(RunId::is_form)
+}
+
+fn try_lock_shared(dir: &OwnedFd) -> io::Result<bool> {
+    match lock(dir, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
