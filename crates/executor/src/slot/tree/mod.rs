@@ -9,7 +9,7 @@
 pub(crate) mod ending;
 pub(crate) mod orphans;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ const ROUNDS: usize = 8;
 /// Searching for newcomers may take this share of the time, and happens no more often than this.
 const SEARCH_SHARE: u32 = 10;
 const SEARCH_EVERY: Duration = Duration::from_millis(4);
+/// A child of ours that nobody knows for so long is none of the run's.
+const NEWCOMER: Duration = Duration::from_millis(50);
 /// How long [`Slots::shutdown`] waits.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
@@ -37,6 +39,8 @@ pub(crate) struct Tree {
     free: Vec<SlotId>,
     notes: Vec<String>,
     next_search: Instant,
+    /// Children of ours that nobody knows, and since when.
+    unknown: BTreeMap<u32, Instant>,
     /// Whether all our children are tasks, what tasks have left, or the guard. A program that
     /// merely links this crate has children of its own, which must not be taken for tasks'.
     exclusive: bool,
@@ -67,6 +71,7 @@ impl Tree {
             free: Vec::new(),
             notes,
             next_search: Instant::now(),
+            unknown: BTreeMap::new(),
             exclusive,
             ended: false,
         })
@@ -135,6 +140,29 @@ impl Tree {
             !self.leaders().any(|leader| leader == *pid) && orphans::is_living(*pid, true)
         });
         children
+    }
+
+    /// Whether something has fallen to us that may be a task's and isn't known yet: the search
+    /// was over before its parent ended, or it is becoming another program and shows no
+    /// environment for a moment. The next search knows it; what stays unknown is none of ours.
+    fn has_newcomers(&mut self) -> bool {
+        let mut unknown = orphans::children_of_ours();
+        unknown.retain(|pid| !self.leaders().any(|leader| leader == *pid));
+        if !unknown.is_empty() {
+            let known: BTreeSet<u32> = self
+                .leaders()
+                .flat_map(|leader| self.table.processes_of(leader))
+                .map(|process| process.pid)
+                .collect();
+            unknown.retain(|pid| !known.contains(pid) && orphans::may_be_a_tasks(*pid));
+        }
+        let now = Instant::now();
+        let before = std::mem::take(&mut self.unknown);
+        self.unknown = unknown
+            .into_iter()
+            .map(|pid| (pid, before.get(&pid).copied().unwrap_or(now)))
+            .collect();
+        self.unknown.values().any(|since| now - *since < NEWCOMER)
     }
 
     /// Signals all of a slot until no newcomers are found.
@@ -265,7 +293,8 @@ impl Slots for Tree {
             // The leader's status is not ours to take.
             empty &= !orphans::is_living(pid, pid != leader);
         }
-        Ok(empty)
+        // Last, as what has just ended may have left us a child.
+        Ok(empty && !self.has_newcomers())
     }
 
     fn release(&mut self, slot: SlotId) {
@@ -331,7 +360,7 @@ impl Slots for Tree {
             }
             left.extend(self.strays());
             left.retain(|pid| orphans::is_living(*pid, !self.leaders().any(|l| l == *pid)));
-            if left.is_empty() {
+            if left.is_empty() && !self.has_newcomers() {
                 return Ok(());
             }
             if Instant::now() >= deadline {

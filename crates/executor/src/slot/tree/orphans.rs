@@ -65,6 +65,18 @@ pub(super) fn is_living(pid: u32, reap: bool) -> bool {
     rustix::process::test_kill_process(pid).is_ok()
 }
 
+/// Whether the environment of a living process doesn't rule out that a task has left it: it
+/// names a run, or shows nothing, as that of a process which is just becoming another program.
+pub(super) fn may_be_a_tasks(pid: u32) -> bool {
+    let names_a_run = |environment: &[u8]| {
+        let mut entries = environment.split(|&b| b == 0);
+        entries.any(|entry| entry.starts_with(b"SAFERUN_RUN="))
+    };
+    std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| {
+        names_a_run(&environment) || (environment.is_empty() && is_living(pid, false))
+    })
+}
+
 pub(super) fn to_pid(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
