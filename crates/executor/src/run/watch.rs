@@ -19,6 +19,9 @@ const BLOCK: usize = 16 * 1024;
 /// What may still lie in the pipe of a task that has ended: a pipe's largest size without
 /// privileges (pipe(7), pipe-max-size).
 const DRAIN_BOUND: usize = 1 << 20;
+/// After so many blocks in a row the run has its turn: a task that writes faster than we read
+/// would else keep it from looking at memory for as long as it likes.
+const BLOCKS_IN_A_ROW: u64 = 8;
 /// A line that is longer is handed on in pieces.
 const LINE_BOUND: usize = 64 * 1024;
 
@@ -38,8 +41,8 @@ pub(crate) struct Ended {
     pub(crate) attempt: u32,
     pub(crate) status: Status,
     pub(crate) captured: Captured,
-    /// Output that could not be kept on disk and so was handed on at once, and why.
-    pub(crate) spool_error: Option<String>,
+    /// What went wrong with its output or its watch, and what became of it.
+    pub(crate) trouble: Option<String>,
 }
 
 /// What becomes of output as it comes.
@@ -81,7 +84,7 @@ impl Watch {
                 attempt,
                 status: Status::Unknown,
                 captured: Captured::default(),
-                spool_error: Some(error.to_string()),
+                trouble: Some(format!("it could not be watched and was ended: {error}")),
             },
         };
         // The run outlives its watches; if it is gone there is nobody to tell.
@@ -97,7 +100,10 @@ impl Watch {
             writer: self.writer,
             spool: self.spool,
         };
-        loop {
+        for block in 1u64.. {
+            if block.is_multiple_of(BLOCKS_IN_A_ROW) {
+                tokio::task::yield_now().await;
+            }
             tokio::select! {
                 ready = pidfd.read_with(|_| Ok(())) => {
                     ready?;
@@ -113,7 +119,9 @@ impl Watch {
             task: self.task,
             attempt: self.attempt,
             status: reap(pidfd.get()),
-            spool_error: stdout.spool_error.or(stderr.spool_error),
+            trouble: stdout.spool_error.or(stderr.spool_error).map(|error| {
+                format!("output could not be kept on disk ({error}) and was handed on at once")
+            }),
             captured: Captured {
                 stdout: stdout.capture,
                 stderr: stderr.capture,
