@@ -19,6 +19,8 @@ struct Chunk {
     stream: Stream,
     tag: Option<Arc<[u8]>>,
     data: Data,
+    /// What it counts in the backlog.
+    size: u64,
 }
 
 #[derive(Debug, Default)]
@@ -56,15 +58,19 @@ impl Writer {
 
     /// Hands on bytes of one stream; with a tag each line begins with it.
     pub(crate) fn write(&self, stream: Stream, tag: Option<Arc<[u8]>>, data: Data) {
-        let size = match &data {
-            Data::Bytes(bytes) if bytes.is_empty() => return,
-            Data::Bytes(bytes) => bytes.len() as u64,
-            Data::File(_) => 0,
-        };
+        let size = size_of_data(&data);
+        if size == 0 && matches!(data, Data::Bytes(_)) {
+            return;
+        }
         self.shared.backlog.fetch_add(size, Ordering::Relaxed);
         // The thread ends only after the last handle is gone; if it panicked, output is lost
         // and there is nobody left to tell.
-        let _ = self.chunks.send(Chunk { stream, tag, data });
+        let _ = self.chunks.send(Chunk {
+            stream,
+            tag,
+            data,
+            size,
+        });
     }
 
     /// Whether so much is unwritten that nothing more should be produced.
@@ -100,6 +106,14 @@ impl Writer {
     }
 }
 
+/// What lies on disk counts as well: it fills the disk, and each is an open file.
+fn size_of_data(data: &Data) -> u64 {
+    match data {
+        Data::Bytes(bytes) => bytes.len() as u64,
+        Data::File(file) => file.metadata().map_or(0, |metadata| metadata.len()),
+    }
+}
+
 fn write_all(mut sinks: Sinks, incoming: &mpsc::Receiver<Chunk>, shared: &Shared) {
     loop {
         let chunk = match incoming.try_recv() {
@@ -113,10 +127,7 @@ fn write_all(mut sinks: Sinks, incoming: &mpsc::Receiver<Chunk>, shared: &Shared
             }
             Err(mpsc::TryRecvError::Disconnected) => break,
         };
-        let size = match &chunk.data {
-            Data::Bytes(bytes) => bytes.len() as u64,
-            Data::File(_) => 0,
-        };
+        let size = chunk.size;
         let result = match chunk.stream {
             Stream::Stdout if shared.closed.load(Ordering::Relaxed) => Ok(()),
             Stream::Stdout => put(&mut *sinks.stdout, chunk),
