@@ -111,17 +111,19 @@ impl Launcher {
             .as_ref()
             .map_or(&[][..], |(_, candidates)| candidates);
 
+        let overrides = command
+            .env
+            .iter()
+            // Its marks are not a task's to change: it is found by them.
+            .filter(|(name, _)| name != RUN_VARIABLE && name != TASK_VARIABLE)
+            .map(|(name, value)| assignment(name, value).ok_or_else(|| invalid(name)))
+            .collect::<Result<Vec<_>, _>>()?;
         let common = self.environment.len();
         let task_number = OsString::from(task.0.to_string());
         self.environment
             .extend(assignment(OsStr::new(TASK_VARIABLE), &task_number));
-        let special;
-        let envp = if command.env.is_empty() {
-            &self.environment
-        } else {
-            special = with_overrides(&self.environment, &command.env);
-            &special
-        };
+        let special = (!overrides.is_empty()).then(|| with_overrides(&self.environment, overrides));
+        let envp = special.as_ref().unwrap_or(&self.environment);
 
         let started = (|| {
             let (stdout, child_stdout) = pipe().map_err(SpawnError::Process)?;
@@ -160,30 +162,28 @@ fn pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
     Ok((ours, theirs))
 }
 
+/// `None` where there is a NUL inside; what the system handed us holds none.
 fn assignment(name: &OsStr, value: &OsStr) -> Option<CString> {
     let mut text = name.as_bytes().to_vec();
     text.push(b'=');
     text.extend_from_slice(value.as_bytes());
-    // What the system handed us holds no NUL.
     CString::new(text).ok()
 }
 
-fn with_overrides(base: &[CString], overrides: &[(OsString, OsString)]) -> Vec<CString> {
-    let names: HashSet<&[u8]> = overrides.iter().map(|(name, _)| name.as_bytes()).collect();
-    let name_of = |entry: &CString| {
+/// The last of several values for one name counts.
+fn with_overrides(base: &[CString], overrides: Vec<CString>) -> Vec<CString> {
+    fn name_of(entry: &CString) -> &[u8] {
         let bytes = entry.as_bytes();
-        let end = bytes.iter().position(|&b| b == b'=').unwrap_or(bytes.len());
-        bytes[..end].to_vec()
-    };
-    let mut all: Vec<CString> = base
-        .iter()
-        .filter(|entry| !names.contains(&name_of(entry)[..]))
-        .cloned()
-        .collect();
-    all.extend(
-        overrides
-            .iter()
-            .filter_map(|(name, value)| assignment(name, value)),
-    );
-    all
+        let end = bytes.iter().position(|&b| b == b'=');
+        &bytes[..end.unwrap_or(bytes.len())]
+    }
+    let mut names = HashSet::new();
+    let mut last: Vec<CString> = Vec::with_capacity(overrides.len());
+    for entry in overrides.into_iter().rev() {
+        if names.insert(name_of(&entry).to_vec()) {
+            last.push(entry);
+        }
+    }
+    let base = base.iter().filter(|entry| !names.contains(name_of(entry)));
+    base.cloned().chain(last).collect()
 }
