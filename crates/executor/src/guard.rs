@@ -37,7 +37,7 @@ use crate::spawn::{Helper, Spawner, candidates};
 /// no concern of tasks.
 pub const ENVIRONMENT_MARK: &str = "SAFERUN_SUPERVISED";
 
-/// How long [`Guard::finish`] waits for a guard that still sweeps what dead runs have left.
+/// How long the end of a guard is waited for that still sweeps what dead runs have left.
 const FINISH: Duration = Duration::from_secs(3);
 
 /// Chooses the best containment that is allowed and there, and starts the run's guard.
@@ -81,10 +81,28 @@ pub struct Guard(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    /// A child; the pipe is the end whose closing tells it that we are gone.
-    Child { pidfd: OwnedFd, pipe: OwnedFd },
+    Child(Keeper),
     /// Our parent; the pipe is the end that tells us that it is gone.
     Ancestor(OwnedFd),
+}
+
+/// The guard as our child.
+#[derive(Debug)]
+struct Keeper {
+    pidfd: OwnedFd,
+    /// The end whose closing tells it that we are gone.
+    pipe: Option<OwnedFd>,
+}
+
+impl Drop for Keeper {
+    /// Waits for it, so that no ended process of ours is left about.
+    fn drop(&mut self) {
+        self.pipe = None;
+        if wait_readable(&self.pidfd, FINISH) {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            let _ = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options);
+        }
+    }
 }
 
 impl Guard {
@@ -111,16 +129,16 @@ impl Guard {
             steadfast: true,
         })?;
         orphans::set_helper(child.pid);
-        Ok(Self(Kind::Child {
+        Ok(Self(Kind::Child(Keeper {
             pidfd: child.pidfd,
-            pipe,
-        }))
+            pipe: Some(pipe),
+        })))
     }
 
     /// A descriptor that becomes readable when the guard is gone. It can only be waited for.
     pub fn gone(&self) -> BorrowedFd<'_> {
         match &self.0 {
-            Kind::Child { pidfd, .. } => pidfd.as_fd(),
+            Kind::Child(keeper) => keeper.pidfd.as_fd(),
             Kind::Ancestor(pipe) => pipe.as_fd(),
         }
     }
@@ -128,16 +146,13 @@ impl Guard {
     /// Tells the guard that the run has ended and nothing is left for it to do; best after
     /// [`Slots::shutdown`], so that what happens until then is still watched.
     pub fn finish(self) {
-        let Kind::Child { pidfd, pipe } = self.0 else {
-            // The parent sees how we end.
-            return;
-        };
-        // It may be gone; then there is nobody to tell.
-        let _ = rustix::io::write(&pipe, keeper::CLEAN_END);
-        drop(pipe);
-        if wait_readable(&pidfd, FINISH) {
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-            let _ = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options);
+        // An ancestor sees how we end.
+        if let Kind::Child(Keeper {
+            pipe: Some(pipe), ..
+        }) = &self.0
+        {
+            // It may be gone; then there is nobody to tell.
+            let _ = rustix::io::write(pipe, keeper::CLEAN_END);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Asking the source for tasks on a thread of its own, since it may block.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::mpsc;
 
@@ -8,7 +9,7 @@ use crate::task::{Task, TaskSource};
 
 /// Tasks that wait between the source's thread and the run: enough that the thread is woken
 /// once for many, few enough that a million tasks never sit in memory.
-const AHEAD: usize = 64;
+pub(crate) const AHEAD: usize = 64;
 
 /// The run's end of the source.
 #[derive(Debug)]
@@ -29,7 +30,13 @@ impl Feed {
             .name("source".into())
             .stack_size(256 * 1024)
             .spawn(move || {
-                while let Some(task) = source.next_task() {
+                // A panic would look like the end of the input: part of the work would be left
+                // out and nobody told.
+                let mut next = || {
+                    catch_unwind(AssertUnwindSafe(|| source.next_task()))
+                        .unwrap_or_else(|_| Some(Err("the reader of the input panicked".into())))
+                };
+                while let Some(task) = next() {
                     let failed = task.is_err();
                     if sender.blocking_send(task).is_err() || failed {
                         break;

@@ -43,11 +43,14 @@ use crate::task::TaskSource;
 /// use, and a run refuses it.
 pub const LEAST_BUDGET: u64 = 8 << 20;
 
+/// A guard that is gone is replaced so often in so long; one that never stays is no guard.
+const REPLACED_AT_MOST: usize = 3;
+const REPLACING: Duration = Duration::from_secs(10);
+
 /// Runs every task of `source` and reports how it went.
 ///
 /// Must be called inside a tokio runtime with I/O and time enabled (a current-thread runtime is
-/// meant). Dropping the future ends nothing by itself: the guard does, once the process is gone;
-/// so let it finish, or stop it by a signal.
+/// meant). Dropping the future ends all that runs, which may block for two seconds.
 ///
 /// # Errors
 ///
@@ -64,8 +67,11 @@ pub async fn run(
         .transpose()
         .map_err(system("signals can't be listened to"))?;
     let id = RunId::new();
-    let (slots, guard) = crate::guard::open(options.containment, &id, options.guard.as_ref())
+    let opened = crate::guard::open(options.containment, &id, options.guard.as_ref())
         .map_err(system("tasks can't be contained"))?;
+    // Dropped after the slots, whatever happens, so that what they still hold is watched.
+    let mut guard = opened.1;
+    let slots = opened.0;
     let (writer, writer_thread) =
         Writer::start(options.sinks).map_err(system("no thread for output"))?;
     let (ended, ended_receiver) = mpsc::unbounded_channel();
@@ -111,6 +117,8 @@ pub async fn run(
         launcher: Launcher::new(id.as_str()).map_err(system("/dev/null can't be opened"))?,
         tasks: HashMap::new(),
         names: HashMap::new(),
+        may_halt: options.halt != saferun_scheduler::Halt::Never,
+        halted: false,
         active: BTreeMap::new(),
         next_task: 0,
         drained: false,
@@ -147,11 +155,11 @@ pub async fn run(
         feed,
         ended: ended_receiver,
         breach: watch_fd(run.slots.breach())?,
-        guard,
         program: options.guard,
         id,
+        replaced: Vec::new(),
     };
-    let (mut signals, guard) = drive(&mut run, watched).await?;
+    let mut signals = drive(&mut run, watched, &mut guard).await?;
 
     let clean = run.slots.shutdown();
     if let Some(guard) = guard {
@@ -186,20 +194,27 @@ struct Watched {
     // Unbounded, but there is at most one message for each active attempt.
     ended: mpsc::UnboundedReceiver<watch::Ended>,
     breach: Option<Readable>,
-    guard: Option<Guard>,
     program: Option<crate::options::GuardProgram>,
     id: RunId,
+    /// When the guard was replaced by another.
+    replaced: Vec<Duration>,
 }
 
 /// The loop. Gives back what is needed after it.
 async fn drive(
     run: &mut Run<'_>,
     mut watched: Watched,
-) -> Result<(Option<Signals>, Option<Guard>), RunError> {
-    let mut guard_gone = guard_watch(watched.guard.as_ref())?;
+    guard: &mut Option<Guard>,
+) -> Result<Option<Signals>, RunError> {
+    let mut guard_gone = guard_watch(guard.as_ref())?;
     while !run.scheduler.is_finished() {
+        if run.is_halted() {
+            skip_the_rest(run, &mut watched.feed);
+            continue;
+        }
         let next_look = run.next_look();
         let wants = !run.drained && wants_tasks(run);
+        let congested = !run.drained && run.writer.is_congested();
         let writer = run.writer.clone();
         tokio::select! {
             biased;
@@ -209,9 +224,10 @@ async fn drive(
             },
             () = event_of(watched.breach.as_ref()) => run.look_after_breach(),
             () = event_of(guard_gone.as_ref()) => {
-                guard_gone = None;
-                on_guard_gone(run, &mut watched)?;
-                guard_gone = guard_gone.or(guard_watch(watched.guard.as_ref())?);
+                // The watch goes before what it watches.
+                drop(guard_gone.take());
+                replace_guard(run, &mut watched, guard);
+                guard_gone = guard_watch(guard.as_ref())?;
             }
             Some(ended) = watched.ended.recv() => run.on_ended(ended),
             () = writer.closed(), if run.stop_count == 0 => {
@@ -219,6 +235,8 @@ async fn drive(
                 run.stop(None);
             }
             () = pause(next_look) => run.look(false),
+            // With nothing running, only this tells that input may be taken again.
+            () = writer.room(), if congested => {}
             task = watched.feed.next(), if wants => {
                 run.on_task(task);
                 while !run.drained && run.scheduler.wants_tasks() > 0
@@ -229,7 +247,21 @@ async fn drive(
             }
         }
     }
-    Ok((watched.signals, watched.guard))
+    Ok(watched.signals)
+}
+
+/// Takes what the source has ready, so that it is counted as skipped, and nothing more: what
+/// has no end must not keep a halted run.
+fn skip_the_rest(run: &mut Run<'_>, feed: &mut Feed) {
+    for _ in 0..feed::AHEAD {
+        match feed.try_next() {
+            Some(task) if !run.drained => run.on_task(Some(task)),
+            _ => break,
+        }
+    }
+    if !run.drained {
+        run.on_task(None);
+    }
 }
 
 /// Whether to take further input: the scheduler's queue has room (taken in bursts, so that the
@@ -243,26 +275,35 @@ fn wants_tasks(run: &Run<'_>) -> bool {
         && !run.sequence.is_congested()
 }
 
-fn on_guard_gone(run: &mut Run<'_>, watched: &mut Watched) -> Result<(), RunError> {
+/// A guard that is gone is replaced; the run ends where none can be had or none stays.
+fn replace_guard(run: &mut Run<'_>, watched: &mut Watched, guard: &mut Option<Guard>) {
+    *guard = None;
     let Some(program) = &watched.program else {
-        return Ok(());
+        return;
     };
+    let now = run.clock.now();
+    watched.replaced.retain(|at| now - *at < REPLACING);
+    if watched.replaced.len() >= REPLACED_AT_MOST {
+        run.emit(&RunEvent::Note(
+            "the guard is gone again and again; the run ends".into(),
+        ));
+        return run.stop(None);
+    }
+    watched.replaced.push(now);
     match Guard::restart(&watched.id, program, &*run.slots) {
-        Ok(guard) => {
+        Ok(another) => {
             run.emit(&RunEvent::Note(
                 "the guard was gone; a new one watches".into(),
             ));
-            watched.guard = Some(guard);
+            *guard = Some(another);
         }
         Err(error) => {
             run.emit(&RunEvent::Note(format!(
                 "the guard is gone and no new one can be started ({error}); the run ends"
             )));
-            watched.guard = None;
             run.stop(None);
         }
     }
-    Ok(())
 }
 
 fn watch_fd(fd: Option<BorrowedFd<'_>>) -> Result<Option<Readable>, RunError> {

@@ -44,6 +44,9 @@ pub(crate) struct Run<'o> {
     pub(crate) launcher: Launcher,
     pub(crate) tasks: HashMap<TaskId, Arc<Task>>,
     pub(crate) names: HashMap<TaskId, Arc<OsString>>,
+    /// Whether failures can end this run, and whether they have.
+    pub(crate) may_halt: bool,
+    pub(crate) halted: bool,
     pub(crate) active: BTreeMap<TaskId, Attempt>,
     pub(crate) next_task: u64,
     pub(crate) drained: bool,
@@ -97,6 +100,29 @@ impl Run<'_> {
         actions.clear();
         self.actions = actions;
         self.tell_hold();
+    }
+
+    /// Whether so much has failed that nothing more is started, and the source isn't drained.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted && !self.drained
+    }
+
+    /// Asks a copy of the scheduler what would become of one more task: it alone knows when
+    /// failures are too many.
+    fn would_skip_another(&self) -> bool {
+        let another = TaskSpec {
+            id: TaskId(u64::MAX),
+            declared_bytes: None,
+            restartable: true,
+            retries: 0,
+            kind: None,
+        };
+        let mut actions = Vec::new();
+        let mut copy = self.scheduler.clone();
+        copy.on(Event::Added(another), self.clock.now(), &mut actions);
+        actions.iter().any(|action| {
+            matches!(action, Action::Conclude { task, outcome: Outcome::Skipped(_) } if task.0 == u64::MAX)
+        })
     }
 
     fn carry_out(&mut self, action: Action, further: &mut Vec<Action>) {
@@ -345,9 +371,9 @@ impl Run<'_> {
             | AttemptEnd::TimedOut
             | AttemptEnd::NotStarted(_) => Exit::Failure,
         };
-        if let Some(error) = &ended.spool_error {
+        if let Some(trouble) = &ended.trouble {
             self.emit(&RunEvent::Note(format!(
-                "output of {:?} could not be kept on disk ({error}) and was handed on at once",
+                "{:?}: {trouble}",
                 attempt.name.to_string_lossy()
             )));
         }
@@ -390,6 +416,9 @@ impl Run<'_> {
         };
         self.tasks.remove(&task);
         self.tally.concluded(&outcome);
+        if self.may_halt && !self.halted && outcome != Outcome::Done {
+            self.halted = self.would_skip_another();
+        }
         if let Err(error) = self.sequence.conclude(task) {
             self.emit(&RunEvent::Note(format!("output is lost: {error}")));
         }
