@@ -1,0 +1,8 @@
+//! The run as a library: real commands, for each kind of containment.
+
+mod ends;
+mod many;
+mod output;
+mod started;
+mod stops;
+mod support;
