@@ -107,7 +107,8 @@ pub(crate) struct Helper<'a> {
     pub(crate) candidates: &'a [CString],
     pub(crate) argv: &'a [CString],
     pub(crate) envp: &'a [CString],
-    /// They become its descriptors 0, 1, 2 and so on.
+    /// They become its descriptors 0, 1, 2 and so on, and it gets no others; if there are none
+    /// here, it has all of ours that outlive `exec`, under their numbers.
     pub(crate) fds: &'a [BorrowedFd<'a>],
     /// Whether it has a session of its own and ignores what asks a program to end or stop;
     /// else it stays in our process group and ignores what we ignore.

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,6 @@ use crate::slot::{tree::ending, v1};
 use crate::spawn::signals::{BlockedSignals, signal_fd};
 use crate::spawn::{Helper, Spawner, adopt};
 
-/// Where the runner finds the pipe whose closing tells it that we are gone.
-const PIPE: i32 = 3;
 /// How long is tried to end what the runner has left. Only a process stuck in the kernel needs
 /// so long.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -68,13 +66,20 @@ pub fn enter(containment: Containment, _program: &GuardProgram) -> io::Result<Ro
 
 /// The pipe from the guard above us, if there is one.
 pub(super) fn watch() -> Option<OwnedFd> {
-    is_supervised().then(|| adopt(PIPE).ok()).flatten()
+    adopt(marked_pipe()?).ok()
 }
 
-/// The mark names the guard, so that one that was inherited from farther above is not believed.
 pub(super) fn is_supervised() -> bool {
-    let parent = getppid().map(|pid| pid.as_raw_nonzero().to_string());
-    std::env::var(ENVIRONMENT_MARK).ok() == parent && parent.is_some()
+    marked_pipe().is_some()
+}
+
+/// The number of the pipe whose closing tells the runner that its guard is gone. The mark names
+/// the guard too, so that one that was inherited from farther above is not believed.
+fn marked_pipe() -> Option<i32> {
+    let mark = std::env::var(ENVIRONMENT_MARK).ok()?;
+    let (guard, pipe) = mark.split_once(':')?;
+    let parent = getppid()?.as_raw_nonzero().to_string();
+    (guard == parent).then(|| pipe.parse().ok()).flatten()
 }
 
 fn has_groups(containment: Containment) -> bool {
@@ -90,20 +95,17 @@ fn start_runner() -> io::Result<(Pid, OwnedFd)> {
         .filter(|(name, _)| name != ENVIRONMENT_MARK)
         .map(|(name, value)| entry(name, &value))
         .collect::<Result<Vec<_>, _>>()?;
-    let own = std::process::id().to_string();
-    envp.push(entry(ENVIRONMENT_MARK.into(), own.as_ref())?);
     let (runners_end, pipe) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    // The runner keeps it under the same number.
+    rustix::io::fcntl_setfd(&runners_end, rustix::io::FdFlags::empty())?;
+    let mark = format!("{}:{}", std::process::id(), runners_end.as_raw_fd());
+    envp.push(entry(ENVIRONMENT_MARK.into(), mark.as_ref())?);
     let child = Spawner::new().spawn_helper(&Helper {
         candidates: &[c"/proc/self/exe".to_owned()],
         argv: &argv,
         envp: &envp,
-        fds: &[
-            stdin.as_fd(),
-            stdout.as_fd(),
-            stderr.as_fd(),
-            runners_end.as_fd(),
-        ],
+        // All of ours: arguments may name descriptors, as in `-a <(command)`.
+        fds: &[],
         steadfast: false,
     })?;
     let pid = i32::try_from(child.pid).ok().and_then(Pid::from_raw);

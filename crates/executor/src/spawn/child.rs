@@ -93,7 +93,9 @@ unsafe fn run(context: &mut Context) -> (c_int, c_int) {
         if !context.workdir.is_null() && libc::syscall(libc::SYS_chdir, context.workdir) < 0 {
             return (STEP_WORKDIR, errno());
         }
-        if let Err(errno) = place_fds(context.fds, context.fd_count) {
+        if context.fd_count > 0
+            && let Err(errno) = place_fds(context.fds, context.fd_count)
+        {
             return (STEP_GROUP, errno);
         }
         place_signals(context.signals, context.reset);

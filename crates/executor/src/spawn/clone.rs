@@ -23,7 +23,8 @@ pub(super) struct Plan<'a> {
     pub(super) envp: &'a [CString],
     /// Its directory.
     pub(super) workdir: Option<&'a CStr>,
-    /// Its descriptors: they become 0, 1, 2 and so on; it gets no others.
+    /// Its descriptors: they become 0, 1, 2 and so on, and it gets no others. Where none is
+    /// named it keeps ours.
     pub(super) fds: &'a [BorrowedFd<'a>],
     /// The unified group that it is born in.
     pub(super) unified_dir: Option<BorrowedFd<'a>>,
