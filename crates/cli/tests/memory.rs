@@ -19,7 +19,11 @@ fn workload() -> String {
     path.pop();
     path.pop();
     path.push("examples/workload");
-    assert!(path.exists(), "{} was not built", path.display());
+    assert!(
+        path.exists(),
+        "{} isn't built: cargo build -p saferun-cli --examples",
+        path.display()
+    );
     path.into_os_string().into_string().unwrap()
 }
 
