@@ -221,10 +221,10 @@ fn peak(report: &RunReport) -> String {
 impl Observer for Summary {
     fn on(&mut self, event: &RunEvent, _: Duration, say: &mut dyn Say) {
         match event {
-            RunEvent::TaskStarted { task, name, .. } => {
-                if self.ends.get(task).is_some_and(|end| end.victim) {
-                    self.run_again.add(*task, name);
-                }
+            RunEvent::TaskStarted { task, name, .. }
+                if self.ends.get(task).is_some_and(|end| end.victim) =>
+            {
+                self.run_again.add(*task, name);
             }
             RunEvent::AttemptEnded {
                 task, name, end, ..
