@@ -13,9 +13,10 @@ const TABLE: &[(&str, &str)] = &[
     ("run --no-such-thing true", "--no-such-thing"),
     ("run -j", "--jobs"),
     ("run -j 0 true", "'0'"),
+    ("run -j -1 true", "'-1' is no value"),
     ("run -j many true", "or auto"),
     ("run --memory 4X true", "'4X'"),
-    ("run --memory -1 true", "no option '-1'"),
+    ("run --memory -5M true", "'-5M'"),
     ("run --memory= true", "--memory"),
     ("run --memory 101% true", "'101%'"),
     ("run --memory 4G --memory 5G true", "twice"),
@@ -45,6 +46,9 @@ const TABLE: &[(&str, &str)] = &[
     ("run echo ::: a ::: b", "more than one :::"),
     ("runn true", "saferun run"),
     ("--vrbose", "--vrbose"),
+    ("--memory 4G run true", "follow the word run"),
+    ("help", "saferun --help"),
+    ("status --wat", "try: saferun status --help"),
     ("status extra", "'extra'"),
     ("demo --pears", "--peers"),
     ("completions tcsh", "bash"),
@@ -166,7 +170,7 @@ fn items_that_no_program_can_take() {
     run(
         &["true", "{}"],
         &vec![b'x'; 200_000],
-        "line 1 of standard input ('xxxxxxxxxxxxxxxxxxxxxxxx",
+        "line 1 of standard input ('xxxxxxxxxxxxxxxx…xxxxxxxx')",
     );
     run(
         &["true", "{}{}"],

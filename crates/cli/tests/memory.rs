@@ -3,7 +3,7 @@
 mod common;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use common::{stderr, stdout};
@@ -15,7 +15,7 @@ const MIB: u64 = 1 << 20;
 
 /// The example program beside the tests' own directory.
 fn workload() -> String {
-    let mut path = PathBuf::from(std::env::current_exe().unwrap());
+    let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     path.push("examples/workload");

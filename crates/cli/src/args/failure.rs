@@ -18,11 +18,16 @@ pub(crate) fn from_clap(error: &clap::Error, arguments: &[OsString]) -> CliError
         }
         ErrorKind::UnknownArgument => CliError::usage(
             format!("there is no option '{invalid}'"),
-            match error.get(ContextKind::SuggestedArg) {
-                Some(suggestion) => format!("{} (or {help})", shown(suggestion)),
-                None => {
+            match (
+                error.get(ContextKind::SuggestedArg),
+                command_word(arguments),
+            ) {
+                (Some(suggestion), _) => format!("{} (or {help})", shown(suggestion)),
+                (None, Some("run")) => {
                     format!("{help}; or, if it belongs to the command, write it after the command")
                 }
+                (None, Some(_)) => help,
+                (None, None) => format!("{help}; options of run follow the word run"),
             },
         ),
         ErrorKind::InvalidSubcommand => CliError::usage(
@@ -32,7 +37,10 @@ pub(crate) fn from_clap(error: &clap::Error, arguments: &[OsString]) -> CliError
             ),
             match error.get(ContextKind::SuggestedSubcommand) {
                 Some(suggestion) => format!("saferun {}", shown(suggestion)),
-                None => format!("saferun run {}", of(ContextKind::InvalidSubcommand)),
+                None => match of(ContextKind::InvalidSubcommand).as_str() {
+                    "" | "help" => help,
+                    word => format!("saferun run {word}"),
+                },
             },
         ),
         ErrorKind::ValueValidation => CliError::usage(
@@ -84,13 +92,17 @@ fn expected(error: &clap::Error) -> Option<String> {
 }
 
 fn help_command(arguments: &[OsString]) -> String {
-    let command = arguments.get(1).and_then(|word| word.to_str());
-    match command {
-        Some(word @ ("run" | "status" | "demo" | "completions")) => {
-            format!("saferun {word} --help")
-        }
-        _ => String::from("saferun --help"),
+    match command_word(arguments) {
+        Some(word) => format!("saferun {word} --help"),
+        None => String::from("saferun --help"),
     }
+}
+
+fn command_word(arguments: &[OsString]) -> Option<&str> {
+    let word = arguments.get(1)?.to_str()?;
+    ["run", "status", "demo", "completions"]
+        .contains(&word)
+        .then_some(word)
 }
 
 fn first_not_text(arguments: &[OsString]) -> String {

@@ -49,20 +49,20 @@ pub(crate) struct RunArgs {
 
     /// How many tasks at once: a number, or auto to let memory and cores decide; without it, one
     /// by one
-    #[arg(short, long, value_name = "N|auto", value_parser = jobs)]
+    #[arg(short, long, value_name = "N|auto", value_parser = jobs, allow_hyphen_values = true)]
     pub jobs: Option<Jobs>,
 
     /// What all tasks together may use (512M, 4GiB, 80%); by default what is available less the
     /// reserve
-    #[arg(short, long, value_name = "SIZE|N%", value_parser = amount)]
+    #[arg(short, long, value_name = "SIZE|N%", value_parser = amount, allow_hyphen_values = true)]
     pub memory: Option<Amount>,
 
     /// What is left free for everything else
-    #[arg(long, value_name = "SIZE|N%", value_parser = amount)]
+    #[arg(long, value_name = "SIZE|N%", value_parser = amount, allow_hyphen_values = true)]
     pub reserve: Option<Amount>,
 
     /// What a task is expected to need while nothing is known of its like
-    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
     pub task_memory: Option<u64>,
 
     /// How tasks are admitted
@@ -78,15 +78,15 @@ pub(crate) struct RunArgs {
     pub no_restart: bool,
 
     /// Run a failed task again, up to N times
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, value_name = "N", value_parser = count, allow_hyphen_values = true)]
     pub retries: Option<u32>,
 
     /// End an attempt that takes longer (500ms, 10s, 2m); time spent frozen does not count
-    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration, allow_hyphen_values = true)]
     pub timeout: Option<Duration>,
 
     /// How long after TERM a task is killed [default: 5s]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     pub grace: Option<Duration>,
 
     /// When failures end the run: never, soon (start nothing more) or now (end what runs too),

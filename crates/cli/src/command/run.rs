@@ -49,6 +49,9 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     }
     let mut unread = work.unread.take();
     let report = execute(&settings, work, shown, guard)?;
+    if shown != Shown::Json && Exit::of_report(&report) == Exit::Success && report.done == 0 {
+        say("no items, nothing to run");
+    }
     if shown != Shown::Json
         && let Some(text) = unread.as_mut().and_then(|unread| unread.line())
     {

@@ -142,7 +142,8 @@ impl Summary {
     fn end(&self, report: &RunReport, say: &mut dyn Say) {
         let total = report.done + report.failed + report.skipped + report.given_up;
         if total == 0 && report.signal.is_none() {
-            return line(say, "no items, nothing to run");
+            // Either there were no items or what was wrong with them is told elsewhere.
+            return;
         }
         if !self.named_before || total > IN_SIGHT {
             self.failed.say("failed", say);
