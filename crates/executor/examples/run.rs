@@ -50,7 +50,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         .enable_all()
         .build()?;
     let report = runtime.block_on(run(Box::new(tasks), options, &mut ()))?;
-    println!("{} done, {} failed", report.done, report.failed);
+    println!(
+        "{} done, {} failed, {} run again",
+        report.done,
+        report.failed,
+        report.restarted + report.victims
+    );
     Ok(if report.failed + report.skipped + report.given_up == 0 {
         ExitCode::SUCCESS
     } else {

@@ -4,6 +4,7 @@
 
 mod brake;
 mod budget;
+mod descriptors;
 mod event;
 mod futures;
 pub mod guard;

@@ -171,6 +171,7 @@ impl Spawner {
             signals: Signals::Default,
             ignored: self.ignored,
             oom_score_adj: Some(&self.oom_score_adj),
+            descriptors: crate::descriptors::of_tasks(),
         };
         clone::start(&plan, &mut self.stack, &mut self.ways)
             .map(|(pid, pidfd)| Child { pid, pidfd })
@@ -214,6 +215,7 @@ impl Spawner {
             },
             ignored: self.ignored,
             oom_score_adj: None,
+            descriptors: None,
         };
         clone::start(&plan, &mut self.stack, &mut self.ways)
             .map(|(pid, pidfd)| Child { pid, pidfd })

@@ -14,6 +14,9 @@ use crate::slot::{SlotId, SlotUsage};
 const CPU_WINDOW: Duration = Duration::from_millis(50);
 const FIRST_CPU_WINDOW: Duration = Duration::from_millis(20);
 
+/// So long after memory was full a failure is still put down to it.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
 /// Why an attempt is being ended by us.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Ending {
@@ -56,10 +59,10 @@ pub(crate) struct Attempt {
     pub(crate) ending: Option<(Ending, Duration)>,
     /// Its process has ended; what else is in the slot may not have.
     pub(crate) ended: Option<Ended>,
-    /// How often the group had been full when it began.
-    pub(crate) full_episodes_at_start: u64,
-    /// How many kills the kernel had counted when it began.
-    pub(crate) kernel_kills_at_start: u64,
+    /// It should go on, but the system refused; tried again at each look.
+    pub(crate) must_thaw: bool,
+    /// That its slot can't be read was said.
+    pub(crate) unreadable: bool,
 }
 
 impl Attempt {
@@ -86,8 +89,8 @@ impl Attempt {
             cpu_at: (now, Duration::ZERO),
             ending: None,
             ended: None,
-            full_episodes_at_start: 0,
-            kernel_kills_at_start: 0,
+            must_thaw: false,
+            unreadable: false,
         }
     }
 
@@ -99,7 +102,13 @@ impl Attempt {
         self.accrued_at = now;
     }
 
-    /// How long it may still run.
+    /// Whether what happened `at` may be why it failed just now: it ran then, and programs give
+    /// up soon after what they were refused, not minutes later.
+    pub(crate) fn suffered(&self, at: Option<Duration>, now: Duration) -> bool {
+        at.is_some_and(|at| at >= self.started && now.saturating_sub(at) <= AFTERMATH)
+    }
+
+    /// How long it may still run; the time is not passing while it stands still.
     pub(crate) fn time_left(&self) -> Option<Duration> {
         let timeout = self.timeout?;
         (self.ending.is_none() && self.ended.is_none()).then(|| timeout.saturating_sub(self.ran))
@@ -142,5 +151,47 @@ impl Attempt {
             (None, Status::Signal(signal)) => AttemptEnd::Signaled(signal),
             (None, Status::Unknown) => AttemptEnd::Exited(255),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn attempt() -> Attempt {
+        let name = Arc::new(OsString::from("x"));
+        Attempt::new(name, 1, SlotId(0), Some(ms(500)), ms(1000))
+    }
+
+    #[test]
+    fn time_is_not_counted_while_it_stands_still() {
+        let mut attempt = attempt();
+        attempt.accrue(ms(1100));
+        attempt.frozen = true;
+        attempt.accrue(ms(9000));
+        attempt.frozen = false;
+        attempt.held = true;
+        attempt.accrue(ms(10_000));
+        assert_eq!(attempt.time_left(), Some(ms(400)));
+        attempt.held = false;
+        attempt.accrue(ms(10_400));
+        assert_eq!(attempt.time_left(), Some(Duration::ZERO));
+        attempt.ending = Some((Ending::TimedOut, ms(11_000)));
+        assert_eq!(attempt.time_left(), None);
+    }
+
+    #[test]
+    fn only_what_happened_just_now_makes_a_victim() {
+        let attempt = attempt();
+        assert!(!attempt.suffered(None, ms(2000)));
+        assert!(attempt.suffered(Some(ms(2000)), ms(2000)));
+        assert!(attempt.suffered(Some(ms(1500)), ms(2400)));
+        // Long ago, and before it began.
+        assert!(!attempt.suffered(Some(ms(1500)), ms(60_000)));
+        assert!(!attempt.suffered(Some(ms(900)), ms(1100)));
     }
 }

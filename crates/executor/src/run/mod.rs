@@ -51,6 +51,7 @@ const REPLACING: Duration = Duration::from_secs(10);
 ///
 /// Must be called inside a tokio runtime with I/O and time enabled (a current-thread runtime is
 /// meant). Dropping the future ends all that runs, which may block for two seconds.
+/// The soft limit of open files is raised for this process, not for its tasks.
 ///
 /// # Errors
 ///
@@ -61,6 +62,7 @@ pub async fn run(
     observer: &mut dyn Observer,
 ) -> Result<RunReport, RunError> {
     let system = |what| move |cause| RunError::System { what, cause };
+    crate::descriptors::raise();
     let signals = options
         .handle_signals
         .then(Signals::listen)
@@ -117,6 +119,7 @@ pub async fn run(
         launcher: Launcher::new(id.as_str()).map_err(system("/dev/null can't be opened"))?,
         tasks: HashMap::new(),
         names: HashMap::new(),
+        unlimited: options.strategy == Strategy::Unlimited,
         may_halt: options.halt != saferun_scheduler::Halt::Never,
         halted: false,
         active: BTreeMap::new(),
@@ -147,7 +150,6 @@ pub async fn run(
         budget_bytes: current.limit_bytes,
         reserve_bytes: current.reserve_bytes,
     });
-    run.sampling.kernel_kills = saferun_memory::kernel_kills().unwrap_or(0);
     run.look(true);
     let feed = Feed::start(source).map_err(system("no thread for the input"))?;
     let watched = Watched {

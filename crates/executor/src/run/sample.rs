@@ -26,6 +26,8 @@ const SCHEDULER_PERIOD: Duration = Duration::from_millis(10);
 const BREACH_PERIOD: Duration = Duration::from_millis(1);
 /// What a slot that must become empty is looked at.
 const EMPTY_PERIOD: Duration = Duration::from_millis(4);
+/// After so long without a reading, what the brake holds goes on.
+const BLIND: Duration = Duration::from_secs(1);
 /// Limits are moved when they are off by this much.
 const LIMIT_STEP: u64 = MIB / 2;
 
@@ -37,11 +39,15 @@ pub(crate) struct Sampling {
     pub(crate) last_reading: Option<Duration>,
     pub(crate) limits: Option<(u64, u64)>,
     pub(crate) usage: RunUsage,
-    pub(crate) full_episodes: u64,
-    pub(crate) kernel_kills: u64,
-    was_full: bool,
+    /// When the run's memory was last seen full.
+    last_full: Option<Duration>,
+    kernel_kills: Option<u64>,
+    /// When the kernel was last seen to have killed for want of memory, anywhere.
+    last_kernel_kill: Option<Duration>,
     was_engaged: bool,
     unreadable: bool,
+    readable_at: Duration,
+    machine_unreadable: bool,
     readings: Vec<TaskReading>,
     samples: Vec<SlotSample>,
     brake_actions: Vec<BrakeAction>,
@@ -65,14 +71,14 @@ impl Run<'_> {
                         "memory in use can't be read: {error}"
                     )));
                 }
-                return self.keep_time(now);
+                return self.go_on_blind(now);
             }
         }
+        self.sampling.readable_at = now;
         let usage = self.sampling.usage;
-        if usage.full && !std::mem::replace(&mut self.sampling.was_full, usage.full) {
-            self.sampling.full_episodes += 1;
+        if usage.full {
+            self.sampling.last_full = Some(now);
         }
-        self.sampling.was_full = usage.full;
         self.read_machine(now, usage.used_bytes);
         self.tally
             .memory(usage.used_bytes, self.current.limit_bytes);
@@ -83,7 +89,9 @@ impl Run<'_> {
                 attempt.observe(slot, now);
             }
         }
-        self.brake(now);
+        if !self.unlimited {
+            self.brake(now);
+        }
         let due = self
             .sampling
             .last_reading
@@ -101,20 +109,44 @@ impl Run<'_> {
         }
     }
 
+    /// Time passes whatever can be read, and what the brake holds mustn't wait for ever for a
+    /// reading.
+    fn go_on_blind(&mut self, now: Duration) {
+        let give_up = now.saturating_sub(self.sampling.readable_at) >= BLIND;
+        for attempt in self.active.values_mut() {
+            attempt.accrue(now);
+            if give_up && std::mem::take(&mut attempt.held) {
+                self.brake.forget(attempt.slot);
+                attempt.must_thaw = true;
+            }
+        }
+        self.keep_time(now);
+    }
+
     fn read_machine(&mut self, now: Duration, run_used: u64) {
         let due = self
             .sampling
             .last_machine
             .is_none_or(|last| now.saturating_sub(last) >= MACHINE_PERIOD);
         if due {
+            // Also where it can't be read: that is tried as often.
+            self.sampling.last_machine = Some(now);
+            self.count_kernel_kills(now);
             match self.machine.read() {
                 Ok(reading) => {
-                    self.sampling.last_machine = Some(now);
+                    self.sampling.machine_unreadable = false;
                     let margin = self.brake.margin_bytes();
                     self.current = self.budget.update(&reading, run_used, margin);
                 }
-                Err(error) => self.emit(&RunEvent::Note(error.to_string())),
+                Err(error) => {
+                    if !std::mem::replace(&mut self.sampling.machine_unreadable, true) {
+                        self.emit(&RunEvent::Note(error.to_string()));
+                    }
+                }
             }
+        }
+        if self.unlimited {
+            return;
         }
         let limit = self.current.limit_bytes;
         let threshold = limit.saturating_sub(self.brake.margin_bytes());
@@ -160,12 +192,13 @@ impl Run<'_> {
             if let Some(attempt) = attempt {
                 attempt.accrue(now);
                 attempt.held = held;
-                // Refused only when what is in it is gone; then its end is on its way.
-                let _ = if held {
+                let done = if held {
                     self.slots.freeze(slot)
                 } else {
                     self.slots.thaw(slot)
                 };
+                // What was not stopped grows on and is met by the hard limit.
+                attempt.must_thaw = !held && done.is_err();
             }
         }
         self.sampling.samples = samples;
@@ -218,6 +251,9 @@ impl Run<'_> {
 
     /// Timeouts, patience that is over, slots that are to become empty.
     fn keep_time(&mut self, now: Duration) {
+        for attempt in self.active.values_mut().filter(|a| a.must_thaw) {
+            attempt.must_thaw = self.slots.thaw(attempt.slot).is_err();
+        }
         let overdue: Vec<_> = self
             .active
             .iter()
@@ -267,7 +303,11 @@ impl Run<'_> {
             sooner(saferun_memory::next_delay(headroom));
         }
         for attempt in self.active.values() {
-            if let Some(left) = attempt.time_left() {
+            // It doesn't pass while it stands still.
+            if let Some(left) = attempt.time_left()
+                && !attempt.frozen
+                && !attempt.held
+            {
                 sooner(left.max(Duration::from_millis(1)));
             }
             if attempt.ended.is_some() {
@@ -292,19 +332,34 @@ impl Run<'_> {
         {
             return Some("killed by the kernel for want of memory".into());
         }
-        if self.sampling.usage.full || self.sampling.full_episodes > attempt.full_episodes_at_start
-        {
+        let now = self.clock.now();
+        if attempt.suffered(self.sampling.last_full, now) {
             return Some("it failed while the run's memory was full".into());
         }
-        let killed = matches!(status, Status::Signal(9) | Status::Code(137));
-        if killed && !self.slots.has_hard_limit() {
-            let kills = saferun_memory::kernel_kills().unwrap_or(self.sampling.kernel_kills);
-            let rose = kills > attempt.kernel_kills_at_start;
-            self.sampling.kernel_kills = kills;
-            if rose {
+        if matches!(status, Status::Signal(9) | Status::Code(137)) {
+            self.count_kernel_kills(now);
+            if attempt.suffered(self.sampling.last_kernel_kill, now) {
                 return Some("killed while the kernel was killing for want of memory".into());
             }
         }
         None
+    }
+
+    /// Where no group counts the kernel's kills, those of the whole machine have to do.
+    fn count_kernel_kills(&mut self, now: Duration) {
+        if self.slots.has_hard_limit() {
+            return;
+        }
+        let Ok(kills) = saferun_memory::kernel_kills() else {
+            return;
+        };
+        if self
+            .sampling
+            .kernel_kills
+            .replace(kills)
+            .is_some_and(|before| kills > before)
+        {
+            self.sampling.last_kernel_kill = Some(now);
+        }
     }
 }

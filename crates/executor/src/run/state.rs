@@ -44,6 +44,9 @@ pub(crate) struct Run<'o> {
     pub(crate) launcher: Launcher,
     pub(crate) tasks: HashMap<TaskId, Arc<Task>>,
     pub(crate) names: HashMap<TaskId, Arc<OsString>>,
+    /// Whether nothing is held and no limit is set: the scheduler ends nothing to make room then,
+    /// so that what is held would stay so for ever.
+    pub(crate) unlimited: bool,
     /// Whether failures can end this run, and whether they have.
     pub(crate) may_halt: bool,
     pub(crate) halted: bool,
@@ -176,9 +179,7 @@ impl Run<'_> {
             Ok(launched) => launched,
             Err(error) => return self.not_started(id, number, &name, &error, further),
         };
-        let mut attempt = Attempt::new(Arc::clone(&name), number, slot, task.timeout, now);
-        attempt.full_episodes_at_start = self.sampling.full_episodes;
-        attempt.kernel_kills_at_start = self.sampling.kernel_kills;
+        let attempt = Attempt::new(Arc::clone(&name), number, slot, task.timeout, now);
         self.active.insert(id, attempt);
         let watch = Watch {
             task: id,
@@ -241,6 +242,10 @@ impl Run<'_> {
         let Some(attempt) = self.active.get_mut(&id) else {
             return;
         };
+        if frozen && attempt.ending.is_some() {
+            // It was asked to end (its time is up), but memory is wanted now.
+            return self.end_at_once(id);
+        }
         if attempt.frozen == frozen {
             return;
         }
@@ -253,15 +258,32 @@ impl Run<'_> {
         } else {
             self.slots.thaw(attempt.slot)
         };
+        attempt.must_thaw = !frozen && done.is_err();
         let name = Arc::clone(&attempt.name);
         if let Err(error) = done {
+            let what = if frozen {
+                "stopped in place"
+            } else {
+                "let go on yet"
+            };
             self.emit(&RunEvent::Note(format!(
-                "a task could not be stopped in place: {error}"
+                "a task could not be {what}: {error}"
             )));
         } else if frozen {
             self.emit(&RunEvent::Frozen { task: id, name });
         } else {
             self.emit(&RunEvent::Thawed { task: id, name });
+        }
+    }
+
+    fn end_at_once(&mut self, id: TaskId) {
+        let now = self.clock.now();
+        if let Some(attempt) = self.active.get_mut(&id)
+            && let Some((_, kill_at)) = &mut attempt.ending
+        {
+            *kill_at = now.min(*kill_at);
+            // Repeated at each look until the slot is empty.
+            let _ = self.slots.kill(attempt.slot);
         }
     }
 
@@ -287,8 +309,7 @@ impl Run<'_> {
         if gently && first && self.slots.signal(slot, Signal::TERM).is_ok() {
             attempt.frozen = false;
             attempt.held = false;
-            // Refused only when it is gone already, or killed a grace later.
-            let _ = self.slots.thaw(slot);
+            attempt.must_thaw = self.slots.thaw(slot).is_err();
         }
         if kill_at <= now {
             // Repeated by `finish_if_empty` until the slot is empty.
@@ -330,7 +351,10 @@ impl Run<'_> {
                 return;
             }
             Err(error) => {
-                self.emit(&RunEvent::Note(format!("a slot can't be read: {error}")));
+                // Said once, tried again until it can be read.
+                if !std::mem::replace(&mut attempt.unreadable, true) {
+                    self.emit(&RunEvent::Note(format!("a slot can't be read: {error}")));
+                }
                 return;
             }
         }
@@ -501,9 +525,9 @@ impl Run<'_> {
             // Ours to be sent always; returns when somebody continues us.
             let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
         });
-        for attempt in self.active.values() {
+        for attempt in self.active.values_mut() {
             if !attempt.frozen && !attempt.held {
-                let _ = self.slots.thaw(attempt.slot);
+                attempt.must_thaw = self.slots.thaw(attempt.slot).is_err();
             }
         }
     }

@@ -3,7 +3,7 @@
 //! It shares the runner's memory, so it may do only what a signal handler may: system calls on
 //! what the parent has prepared, no allocation, no lock.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::RawFd;
 use std::ptr;
 
@@ -27,6 +27,8 @@ pub(super) struct Context {
     pub(super) reset: u64,
     pub(super) adj: *const u8,
     pub(super) adj_len: usize,
+    /// `struct rlimit64`, if they are to be set.
+    pub(super) descriptors: Option<[u64; 2]>,
     /// Set by the child's first instructions.
     pub(super) has_run: bool,
     pub(super) failed_step: c_int,
@@ -97,6 +99,16 @@ unsafe fn run(context: &mut Context) -> (c_int, c_int) {
             && let Err(errno) = place_fds(context.fds, context.fd_count)
         {
             return (STEP_GROUP, errno);
+        }
+        if let Some(limits) = &context.descriptors {
+            // Lowering the soft limit is never refused.
+            libc::syscall(
+                libc::SYS_prlimit64,
+                0,
+                libc::RLIMIT_NOFILE,
+                limits.as_ptr(),
+                ptr::null_mut::<c_void>(),
+            );
         }
         place_signals(context.signals, context.reset);
         exec(context)

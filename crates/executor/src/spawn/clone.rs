@@ -40,6 +40,8 @@ pub(super) struct Plan<'a> {
     pub(super) ignored: u64,
     /// What is written to its `oom_score_adj`.
     pub(super) oom_score_adj: Option<&'a [u8]>,
+    /// Its soft and hard limit of open files, if they are not ours.
+    pub(super) descriptors: Option<[u64; 2]>,
 }
 
 /// Where the child failed.
@@ -149,6 +151,7 @@ fn attempt(plan: &Plan<'_>, stack: &mut Stack, ways: Ways) -> Result<Attempt, (S
         reset: if ways.clone3 { plan.ignored } else { u64::MAX },
         adj: adj.as_ptr(),
         adj_len: adj.len(),
+        descriptors: plan.descriptors,
         has_run: false,
         failed_step: 0,
         errno: 0,

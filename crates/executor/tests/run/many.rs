@@ -63,8 +63,48 @@ fn a_run_inside_a_task_is_a_run() {
             inner.display()
         );
         let ran = run(vec![shell(&script)], containment, |_| {});
-        assert_eq!(ran.text(), "inner\n1 done, 1 failed\n");
+        assert_eq!(ran.text(), "inner\n1 done, 1 failed, 0 run again\n");
         assert_eq!(ran.outcome(0), Some(Outcome::Failed));
+    });
+}
+
+#[test]
+fn more_tasks_than_descriptors_were_allowed_for_run_side_by_side() {
+    for mode in ["best", "tree"] {
+        let _shared = shared();
+        let tasks = "'sleep 0.3; ulimit -n' ".repeat(60);
+        let script = format!(
+            "ulimit -S -n 200; exec '{}' {mode} {tasks}",
+            crate::support::example("run").display()
+        );
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .expect("sh");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            said.ends_with("60 done, 0 failed, 0 run again\n"),
+            "{mode}: {said}"
+        );
+        // Tasks have the limit that was there before.
+        assert_eq!(
+            said.lines().filter(|line| *line == "200").count(),
+            60,
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn without_limits_nothing_is_held() {
+    each(|containment| {
+        let hog = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); echo ${#x}";
+        let ran = run(vec![shell(hog); 4], containment, |options| {
+            options.strategy = saferun_scheduler::Strategy::Unlimited;
+            options.memory = Some(saferun_memory::Amount::Bytes(80 << 20));
+        });
+        assert_eq!(ran.text(), "30000000\n".repeat(4));
+        assert_eq!(ran.report().done, 4);
     });
 }
 
