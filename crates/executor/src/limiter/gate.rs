@@ -187,16 +187,20 @@ impl Gate {
         let waker = waker.clone();
         let mut line = self.line();
         let mut took = false;
-        // Decided in one step: once it's marked that somebody waits, no place becomes free
-        // without the lock.
-        self.update(|word| {
-            took = !word.is_waited() && word.has_room();
-            Some(if took {
-                word.taken()
-            } else {
-                word.waited(true)
-            })
-        });
+        // With somebody in line already there is nothing to mark, and other threads keep their
+        // copy of the word.
+        if line.is_empty() {
+            // Decided in one step: once it's marked that somebody waits, no place becomes free
+            // without the lock.
+            self.update(|word| {
+                took = word.has_room();
+                Some(if took {
+                    word.taken()
+                } else {
+                    word.waited(true)
+                })
+            });
+        }
         (!took).then(|| line.join(waker))
     }
 
