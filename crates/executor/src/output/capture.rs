@@ -22,6 +22,11 @@ impl Capture {
         self.memory.is_empty() && self.file.is_none()
     }
 
+    /// Whether it lies on disk, and so is an open file.
+    pub(crate) fn is_on_disk(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// What it holds in memory, in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.memory.capacity()
@@ -42,15 +47,30 @@ impl Capture {
             self.memory.extend_from_slice(bytes);
             return Ok(());
         }
-        self.spill(spool)?.write_all(bytes)
+        let file = self.spill(spool)?;
+        let before = file.stream_position()?;
+        let written = file.write_all(bytes);
+        if written.is_err() {
+            // A part of it may be there. Whoever is told of the failure still has all of it.
+            file.set_len(before)?;
+            file.seek(io::SeekFrom::Start(before))?;
+        }
+        written
     }
 
-    /// Moves what is in memory to disk.
+    /// Moves what is in memory to disk, if there is anything.
     ///
     /// # Errors
     ///
-    /// It could not be written.
-    pub(crate) fn spill(&mut self, spool: Option<&Spool>) -> io::Result<&mut File> {
+    /// It could not be written; it is still in memory.
+    pub(crate) fn move_to_disk(&mut self, spool: Option<&Spool>) -> io::Result<()> {
+        if !self.memory.is_empty() {
+            self.spill(spool)?;
+        }
+        Ok(())
+    }
+
+    fn spill(&mut self, spool: Option<&Spool>) -> io::Result<&mut File> {
         let mut file = match self.file.take() {
             Some(file) => file,
             None => spool

@@ -60,7 +60,8 @@ impl Sequence {
     ///
     /// # Errors
     ///
-    /// A spooled part could not be read or written.
+    /// A spooled part could not be read, or what waits for its turn could not be moved to disk
+    /// and stays in memory.
     pub(crate) fn add(
         &mut self,
         task: TaskId,
@@ -76,16 +77,16 @@ impl Sequence {
         if task.0 == order.turn {
             return hand_on(&self.writer, tag, captured);
         }
-        let bytes = captured.stdout.memory_bytes() + captured.stderr.memory_bytes();
-        if order.memory_bytes + bytes > PENDING_MEMORY_BOUND {
-            captured.stdout.spill(self.spool.as_ref())?;
-            captured.stderr.spill(self.spool.as_ref())?;
-            order.files += 2;
-        } else {
-            order.memory_bytes += bytes;
+        let mut moved = Ok(());
+        if order.memory_bytes + memory_bytes(&captured) > PENDING_MEMORY_BOUND {
+            // What can't be moved stays in memory: better too much there than lost.
+            moved = (captured.stdout.move_to_disk(self.spool.as_ref()))
+                .and(captured.stderr.move_to_disk(self.spool.as_ref()));
         }
+        order.memory_bytes += memory_bytes(&captured);
+        order.files += files(&captured);
         order.early.entry(task.0).or_default().push((tag, captured));
-        Ok(())
+        moved
     }
 
     /// The task will hand in nothing more: the next in order may go on.
@@ -101,9 +102,8 @@ impl Sequence {
         let mut result = Ok(());
         loop {
             for (tag, captured) in order.early.remove(&order.turn).unwrap_or_default() {
-                let bytes = captured.stdout.memory_bytes() + captured.stderr.memory_bytes();
-                order.memory_bytes = order.memory_bytes.saturating_sub(bytes);
-                order.files = order.files.saturating_sub(2);
+                order.memory_bytes = order.memory_bytes.saturating_sub(memory_bytes(&captured));
+                order.files = order.files.saturating_sub(files(&captured));
                 result = result.and(hand_on(&self.writer, tag, captured));
             }
             if !order.concluded.remove(&order.turn) {
@@ -123,6 +123,14 @@ impl Sequence {
     }
 }
 
+fn memory_bytes(captured: &Captured) -> usize {
+    captured.stdout.memory_bytes() + captured.stderr.memory_bytes()
+}
+
+fn files(captured: &Captured) -> usize {
+    usize::from(captured.stdout.is_on_disk()) + usize::from(captured.stderr.is_on_disk())
+}
+
 fn hand_on(writer: &Writer, tag: Option<Arc<[u8]>>, captured: Captured) -> io::Result<()> {
     if !captured.stdout.is_empty() {
         writer.write(Stream::Stdout, tag.clone(), captured.stdout.into_data()?);
@@ -131,4 +139,52 @@ fn hand_on(writer: &Writer, tag: Option<Arc<[u8]>>, captured: Captured) -> io::R
         writer.write(Stream::Stderr, tag, captured.stderr.into_data()?);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Sinks;
+
+    fn captured(bytes: usize, spool: &Spool) -> Captured {
+        let mut captured = Captured::default();
+        for _ in 0..bytes.div_ceil(50_000) {
+            captured
+                .stdout
+                .push(&[b'x'; 50_000], Some(spool))
+                .expect("kept");
+        }
+        captured
+    }
+
+    #[test]
+    fn open_files_that_wait_are_counted_until_they_are_handed_on() {
+        let spool = Spool::find().expect("a spool");
+        let sinks = Sinks {
+            stdout: Box::new(io::sink()),
+            stderr: Box::new(io::sink()),
+        };
+        let (writer, thread) = Writer::start(sinks).expect("starts");
+        let mut sequence = Sequence::new(writer, Some(spool.clone()), true);
+        let files = |sequence: &Sequence| sequence.order.as_ref().map(|order| order.files);
+        // Small ones in memory, until there are too many; and a large one, on disk from the start.
+        for task in 1..=100 {
+            sequence
+                .add(TaskId(task), None, captured(50_000, &spool))
+                .expect("kept");
+        }
+        let moved = files(&sequence).expect("an order");
+        assert!((40..100).contains(&moved), "{moved}");
+        sequence
+            .add(TaskId(101), None, captured(200_000, &spool))
+            .expect("kept");
+        assert_eq!(files(&sequence), Some(moved + 1));
+        for task in (0..=101).rev() {
+            sequence.conclude(TaskId(task)).expect("handed on");
+        }
+        assert_eq!(files(&sequence), Some(0));
+        assert_eq!(sequence.order.as_ref().map(|o| o.memory_bytes), Some(0));
+        drop(sequence);
+        thread.join().expect("ends");
+    }
 }

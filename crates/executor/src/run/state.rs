@@ -407,7 +407,9 @@ impl Run<'_> {
         if !runs_again {
             let tag = self.tag(&attempt.name);
             if let Err(error) = self.sequence.add(id, tag, ended.captured) {
-                self.emit(&RunEvent::Note(format!("output is lost: {error}")));
+                self.emit(&RunEvent::Note(format!(
+                    "output that waits for its turn: {error}"
+                )));
             }
         }
         self.tally
