@@ -218,6 +218,11 @@ impl Brake {
             }
         } else {
             self.release_what_fits(threshold - used, samples, actions);
+            if actions.is_empty() {
+                // So little room that nobody's growth fits: whoever has finished growing, or is
+                // the champion, must be found all the same.
+                self.probe(now, samples, actions);
+            }
             if !self.is_holding() {
                 self.engaged = false;
             }
@@ -586,6 +591,23 @@ mod tests {
             false,
         );
         assert_eq!(brake.margin_bytes(), 24 * MIB);
+    }
+
+    #[test]
+    fn what_is_held_just_below_the_threshold_is_let_go_one_by_one() {
+        let mut brake = Brake::new(BrakeParams::hard_limit());
+        let samples = [sample(0, 300, true), sample(1, 290, false)];
+        let mut grown = samples;
+        grown[0].use_bytes += 9 * MIB;
+        read(&mut brake, 0, &samples, false);
+        read(&mut brake, 5, &grown, false);
+        assert!(brake.holds(SlotId(0)) && brake.holds(SlotId(1)));
+        // Something was given back, but less than anybody is let go for.
+        grown[1].use_bytes -= 8 * MIB;
+        grown[0].use_bytes += 3 * MIB / 4;
+        brake.burst = false;
+        let actions = read(&mut brake, 100, &grown, false);
+        assert_eq!(actions, [BrakeAction::Release(SlotId(0))]);
     }
 
     #[test]
