@@ -2,6 +2,7 @@
 
 mod attempt;
 mod clock;
+mod ending;
 mod feed;
 pub(crate) mod launch;
 mod sample;
@@ -140,6 +141,7 @@ pub async fn run(
         source_error: None,
         stop_count: 0,
         last_signal: None,
+        last_suspend: None,
         actions: Vec::new(),
         slots,
     };

@@ -68,6 +68,8 @@ pub(crate) struct Run<'o> {
     pub(crate) source_error: Option<String>,
     pub(crate) stop_count: u32,
     pub(crate) last_signal: Option<(i32, Duration)>,
+    /// When the last stop in place was over.
+    pub(crate) last_suspend: Option<Duration>,
     /// Actions not yet carried out; kept so that nothing is allocated per event.
     pub(crate) actions: Vec<Action>,
 }
@@ -276,160 +278,6 @@ impl Run<'_> {
         }
     }
 
-    fn end_at_once(&mut self, id: TaskId) {
-        let now = self.clock.now();
-        if let Some(attempt) = self.active.get_mut(&id)
-            && let Some((_, kill_at)) = &mut attempt.ending
-        {
-            *kill_at = now.min(*kill_at);
-            // Repeated at each look until the slot is empty.
-            let _ = self.slots.kill(attempt.slot);
-        }
-    }
-
-    /// Begins to end an attempt. What is preempted or given up is killed at once, since memory
-    /// is wanted now and it may be unable to react; else it is asked first.
-    pub(crate) fn end(&mut self, id: TaskId, ending: Ending) {
-        let now = self.clock.now();
-        let Some(attempt) = self.active.get_mut(&id) else {
-            return;
-        };
-        if attempt.ended.is_some() && attempt.ending.is_some() {
-            return;
-        }
-        attempt.accrue(now);
-        self.brake.forget(attempt.slot);
-        let gently = matches!(ending, Ending::Stopped | Ending::TimedOut);
-        // A second cause doesn't replace the first, but it may be more urgent.
-        let kill_at = if gently { now + self.grace } else { now };
-        let first = attempt.ending.is_none();
-        let (cause, earlier) = attempt.ending.unwrap_or((ending, kill_at));
-        attempt.ending = Some((cause, earlier.min(kill_at)));
-        let slot = attempt.slot;
-        if gently && first && self.slots.signal(slot, Signal::TERM).is_ok() {
-            attempt.frozen = false;
-            attempt.held = false;
-            attempt.must_thaw = self.slots.thaw(slot).is_err();
-        }
-        if kill_at <= now {
-            // Repeated by `finish_if_empty` until the slot is empty.
-            let _ = self.slots.kill(slot);
-        }
-    }
-
-    /// The process of an attempt has ended.
-    pub(crate) fn on_ended(&mut self, ended: Ended) {
-        let id = ended.task;
-        let Some(attempt) = self.active.get_mut(&id) else {
-            return;
-        };
-        if attempt.number != ended.attempt {
-            return;
-        }
-        attempt.ended = Some(ended);
-        self.finish_if_empty(id);
-    }
-
-    /// Completes an attempt whose process has ended once nothing is left in its slot.
-    pub(crate) fn finish_if_empty(&mut self, id: TaskId) {
-        let now = self.clock.now();
-        let Some(attempt) = self.active.get_mut(&id) else {
-            return;
-        };
-        if attempt.ended.is_none() {
-            return;
-        }
-        let slot = attempt.slot;
-        match self.slots.is_empty(slot) {
-            Ok(true) => {}
-            Ok(false) => {
-                // Descendants that are asked to end have the same grace as their leader.
-                if attempt.ending.is_none_or(|(_, kill_at)| kill_at <= now) {
-                    // Tried again until it is empty.
-                    let _ = self.slots.kill(slot);
-                }
-                return;
-            }
-            Err(error) => {
-                // Said once, tried again until it can be read.
-                if !std::mem::replace(&mut attempt.unreadable, true) {
-                    self.emit(&RunEvent::Note(format!("a slot can't be read: {error}")));
-                }
-                return;
-            }
-        }
-        let Some(mut attempt) = self.active.remove(&id) else {
-            return;
-        };
-        let Some(ended) = attempt.ended.take() else {
-            return;
-        };
-        attempt.accrue(now);
-        if let Ok(usage) = self.slots.usage(slot) {
-            attempt.usage.cpu = attempt.usage.cpu.max(usage.cpu);
-        }
-        if let Ok(peak) = self.slots.peak_bytes(slot) {
-            attempt.peak_bytes = attempt.peak_bytes.max(peak);
-        }
-        let victim = self.victim_reason(&attempt, ended.status);
-        let end = attempt.end(ended.status, victim);
-        self.brake.forget(slot);
-        self.slots.release(slot);
-        self.complete(id, attempt, ended, end, now);
-    }
-
-    fn complete(
-        &mut self,
-        id: TaskId,
-        attempt: Attempt,
-        ended: Ended,
-        end: AttemptEnd,
-        now: Duration,
-    ) {
-        let exit = match &end {
-            AttemptEnd::Exited(0) => Exit::Success,
-            AttemptEnd::Victim(_) => Exit::Victim,
-            AttemptEnd::Preempted | AttemptEnd::Stopped | AttemptEnd::GivenUp(_) => Exit::Ended,
-            AttemptEnd::Exited(_)
-            | AttemptEnd::Signaled(_)
-            | AttemptEnd::TimedOut
-            | AttemptEnd::NotStarted(_) => Exit::Failure,
-        };
-        if let Some(trouble) = &ended.trouble {
-            self.emit(&RunEvent::Note(format!(
-                "{:?}: {trouble}",
-                attempt.name.to_string_lossy()
-            )));
-        }
-        let runs_again = matches!(end, AttemptEnd::Preempted)
-            || (matches!(end, AttemptEnd::Victim(_))
-                && self.tasks.get(&id).is_some_and(|task| task.restartable));
-        if !runs_again {
-            let tag = self.tag(&attempt.name);
-            if let Err(error) = self.sequence.add(id, tag, ended.captured) {
-                self.emit(&RunEvent::Note(format!(
-                    "output that waits for its turn: {error}"
-                )));
-            }
-        }
-        self.tally
-            .attempt_ended(&attempt.name, &end, attempt.peak_bytes, now);
-        self.emit(&RunEvent::AttemptEnded {
-            task: id,
-            name: Arc::clone(&attempt.name),
-            attempt: attempt.number,
-            end,
-            peak_bytes: attempt.peak_bytes,
-            elapsed: now.saturating_sub(attempt.started),
-            cpu: attempt.usage.cpu,
-        });
-        self.decide(Event::Exited {
-            task: id,
-            exit,
-            peak_bytes: attempt.peak_bytes,
-        });
-    }
-
     fn conclude(&mut self, task: TaskId, outcome: Outcome) {
         let name = match self.names.remove(&task) {
             Some(name) => name,
@@ -520,6 +368,13 @@ impl Run<'_> {
 
     /// Stops every task in place, then this process; lets them go on after.
     pub(crate) fn suspend(&mut self) {
+        // As with other signals, one to the whole process group may reach us twice. The clock
+        // stands still meanwhile, so the second is near however long we were stopped.
+        let now = self.clock.now();
+        let same = |&at: &Duration| now.saturating_sub(at) < ONE_SIGNAL;
+        if self.last_suspend.as_ref().is_some_and(same) {
+            return;
+        }
         for attempt in self.active.values() {
             let _ = self.slots.freeze(attempt.slot);
         }
@@ -527,6 +382,7 @@ impl Run<'_> {
             // Ours to be sent always; returns when somebody continues us.
             let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::STOP);
         });
+        self.last_suspend = Some(self.clock.now());
         for attempt in self.active.values_mut() {
             if !attempt.frozen && !attempt.held {
                 attempt.must_thaw = self.slots.thaw(attempt.slot).is_err();
@@ -542,7 +398,7 @@ impl Run<'_> {
         )
     }
 
-    fn tag(&self, name: &OsString) -> Option<Arc<[u8]>> {
+    pub(super) fn tag(&self, name: &OsString) -> Option<Arc<[u8]>> {
         self.output.tag.then(|| {
             let mut tag: Vec<u8> = name
                 .as_bytes()
