@@ -32,8 +32,8 @@ impl Grade {
             },
             Preempt::Last => Self {
                 gamma: 0.0,
-                running: 0.6,
-                fresh: 0.8,
+                running: 0.8,
+                fresh: 1.0,
                 returned: 1.0,
             },
             Preempt::Never => Self {
