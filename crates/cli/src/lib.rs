@@ -1,8 +1,8 @@
 //! The composition of saferun: the command line, and what a person sees of a run.
 //!
-//! Three types in a row: [`args`] is syntax, [`settings`] are resolved choices each with its
-//! source, and [`items`] make the tasks that the executor draws from. After the second, no text
-//! is parsed again. [`observe`] turns the run's events into what is said.
+//! Three types in a row: `args` is syntax, `settings` are resolved choices each with its
+//! source, and `items` make the tasks that the executor draws from. After the second, no text
+//! is parsed again. `observe` turns the run's events into what is said.
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 

@@ -107,7 +107,7 @@ pub enum RunEvent {
         task: TaskId,
         /// Its name.
         name: Arc<OsString>,
-        /// What those that stalled needed at once, in bytes.
+        /// What all that run need within the next moment, in bytes.
         needed_bytes: u64,
         /// What was free, in bytes.
         free_bytes: u64,

@@ -45,7 +45,7 @@ pub enum Action {
 pub enum EndCause {
     /// To make room; it will be run again.
     Preempt {
-        /// What those that stalled needed at once, in bytes.
+        /// What all that run need within the next moment, in bytes.
         needed_bytes: u64,
         /// What was free at that moment, in bytes.
         free_bytes: u64,

@@ -119,7 +119,7 @@ impl Scheduler {
 
     fn end_cheapest(&mut self, actions: &mut Vec<Action>) {
         let (budget, mean_peak) = (self.memory.budget, self.mean_peak());
-        let free = self.planned_budget() - self.settled_use();
+        let free = (self.planned_budget() - self.settled_use()).max(0.0);
         while self.pressure.want > 0.0 {
             let Some(place) = self.cheapest(budget, mean_peak) else {
                 break;
@@ -131,8 +131,9 @@ impl Scheduler {
                 break;
             }
             let cause = EndCause::Preempt {
-                needed_bytes: self.pressure.want.max(0.0) as u64,
-                free_bytes: free.max(0.0) as u64,
+                // What is wanted comes on top of what is free, which others get.
+                needed_bytes: (free + self.pressure.want).ceil() as u64,
+                free_bytes: free as u64,
             };
             self.counts.preemptions += 1;
             let attempt = self.active.get_mut(place);

@@ -102,8 +102,13 @@ impl Launcher {
             .as_ref()
             .is_some_and(|(program, _)| *program == command.program && command.env.is_empty());
         if !cached {
-            let candidates = spawn::candidates(&command.program, path.as_deref())
+            let mut candidates = spawn::candidates(&command.program, path.as_deref())
                 .map_err(|_| invalid(&command.program))?;
+            // Each failing exec costs the task as much as this costs the run once.
+            let first = candidates.iter().position(|path| {
+                rustix::fs::access(path.as_c_str(), rustix::fs::Access::EXISTS).is_ok()
+            });
+            candidates.drain(..first.unwrap_or(0));
             self.last_program = Some((command.program.clone(), candidates));
         }
         let candidates = self

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use saferun_memory::Machine;
-use saferun_scheduler::{Action, Event, Exit, Hold, Outcome, Scheduler, TaskId, TaskSpec};
+use saferun_scheduler::{
+    Action, EndCause, Event, Exit, GiveUpReason, Hold, Outcome, Scheduler, TaskId, TaskSpec,
+};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::attempt::{Attempt, Ending};
@@ -137,7 +139,7 @@ impl Run<'_> {
             Action::Thaw { task } => self.set_frozen(task, false),
             Action::Reclaim => self.slots.reclaim(),
             Action::End { task, cause } => {
-                if let saferun_scheduler::EndCause::Preempt {
+                if let EndCause::Preempt {
                     needed_bytes,
                     free_bytes,
                 } = cause
@@ -151,6 +153,10 @@ impl Run<'_> {
                         free_bytes,
                     });
                 }
+                let cause = match cause {
+                    EndCause::GiveUp(reason) => EndCause::GiveUp(self.in_full(reason)),
+                    other => other,
+                };
                 self.end(task, cause.into());
             }
             Action::Conclude { task, outcome } => self.conclude(task, outcome),
@@ -279,6 +285,10 @@ impl Run<'_> {
     }
 
     fn conclude(&mut self, task: TaskId, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::GivenUp(reason) => Outcome::GivenUp(self.in_full(reason)),
+            other => other,
+        };
         let name = match self.names.remove(&task) {
             Some(name) => name,
             None => Arc::new(
@@ -408,6 +418,18 @@ impl Run<'_> {
             tag.push(b'\t');
             Arc::from(tag)
         })
+    }
+
+    /// The scheduler plans with what lies below the brake's margin; people are told the budget.
+    fn in_full(&self, mut reason: GiveUpReason) -> GiveUpReason {
+        match &mut reason {
+            GiveUpReason::DeclaredAboveBudget { budget_bytes, .. }
+            | GiveUpReason::ExceedsBudgetAlone { budget_bytes, .. } => {
+                *budget_bytes = (*budget_bytes).max(self.current.undisturbed_bytes);
+            }
+            GiveUpReason::Pressure { .. } => {}
+        }
+        reason
     }
 
     fn tell_hold(&mut self) {
