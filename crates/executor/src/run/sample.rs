@@ -145,7 +145,7 @@ impl Run<'_> {
                 }
             }
         }
-        if self.unlimited {
+        if self.unlimited || !due {
             return;
         }
         let limit = self.current.limit_bytes;
@@ -157,8 +157,8 @@ impl Run<'_> {
                 old_limit.abs_diff(limit) >= LIMIT_STEP
                     || old_threshold.abs_diff(threshold) >= LIMIT_STEP
             });
-        // A limit below what is in use is refused; the brake works towards it, and it is tried
-        // again at the next look.
+        // A limit below what is in use is refused, after the kernel has tried to reclaim; the
+        // brake works towards it, and it is tried again when the machine is read again.
         if moved && self.slots.set_limit(limit, threshold).is_ok() {
             self.sampling.limits = Some((limit, threshold));
         }
