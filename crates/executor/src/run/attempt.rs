@@ -13,6 +13,9 @@ use crate::slot::{SlotId, SlotUsage};
 /// CPU use is averaged over at least this long, but a young task is judged sooner.
 const CPU_WINDOW: Duration = Duration::from_millis(50);
 const FIRST_CPU_WINDOW: Duration = Duration::from_millis(20);
+/// From this age on, CPU use is smoothed by this factor from one window to the next.
+const SETTLED: Duration = Duration::from_secs(1);
+const CPU_SMOOTHING: f64 = 0.85;
 
 /// So long after memory was full a failure is still put down to it.
 const AFTERMATH: Duration = Duration::from_secs(1);
@@ -55,6 +58,7 @@ pub(crate) struct Attempt {
     pub(crate) peak_bytes: u64,
     pub(crate) busy_cores: f64,
     cpu_at: (Duration, Duration),
+    cpu_wait_before: Option<Duration>,
     /// Why we are ending it, and when patience is over.
     pub(crate) ending: Option<(Ending, Duration)>,
     /// Its process has ended; what else is in the slot may not have.
@@ -87,6 +91,7 @@ impl Attempt {
             peak_bytes: 0,
             busy_cores: 1.0,
             cpu_at: (now, Duration::ZERO),
+            cpu_wait_before: None,
             ending: None,
             ended: None,
             must_thaw: false,
@@ -115,20 +120,43 @@ impl Attempt {
     }
 
     /// Takes a reading of its slot.
-    pub(crate) fn observe(&mut self, usage: SlotUsage, now: Duration) {
+    pub(crate) fn observe(&mut self, usage: SlotUsage) {
         self.peak_bytes = self.peak_bytes.max(usage.use_bytes);
+        self.usage = usage;
+    }
+
+    /// Whether its CPU use is to be looked at again.
+    pub(crate) fn cpu_is_due(&self, now: Duration) -> bool {
         let window = if self.cpu_at.0 == self.started {
             FIRST_CPU_WINDOW
         } else {
             CPU_WINDOW
         };
-        let elapsed = now.saturating_sub(self.cpu_at.0);
-        if elapsed >= window {
-            let cpu = usage.cpu.saturating_sub(self.cpu_at.1);
-            self.busy_cores = cpu.as_secs_f64() / elapsed.as_secs_f64();
-            self.cpu_at = (now, usage.cpu);
+        now.saturating_sub(self.cpu_at.0) >= window
+    }
+
+    /// Takes how many cores it would have kept busy since the last time, had it got them:
+    /// otherwise the more tasks share the cores, the less busy each would look, and ever more
+    /// would be started.
+    pub(crate) fn observe_cpu(&mut self, wait: Duration, now: Duration) {
+        let (since, cpu_before) = self.cpu_at;
+        let elapsed = now.saturating_sub(since);
+        let used = self.usage.cpu.saturating_sub(cpu_before);
+        let waited = match self.cpu_wait_before.replace(wait) {
+            // It can't have waited longer than it was there.
+            Some(before) => wait.saturating_sub(before).min(elapsed),
+            None => Duration::ZERO,
+        };
+        if !elapsed.is_zero() {
+            let busy = (used + waited).as_secs_f64() / elapsed.as_secs_f64();
+            // A task that has shown what it is isn't taken for another by one short pause.
+            self.busy_cores = if now.saturating_sub(self.started) < SETTLED {
+                busy
+            } else {
+                CPU_SMOOTHING * self.busy_cores + (1.0 - CPU_SMOOTHING) * busy
+            };
         }
-        self.usage = usage;
+        self.cpu_at = (now, self.usage.cpu);
     }
 
     /// How it ended, for those who watch. `victim` says why it counts as a victim of pressure
@@ -193,5 +221,24 @@ mod tests {
         // Long ago, and before it began.
         assert!(!attempt.suffered(Some(ms(1500)), ms(60_000)));
         assert!(!attempt.suffered(Some(ms(900)), ms(1100)));
+    }
+
+    #[test]
+    fn a_task_that_gets_half_a_core_but_wants_a_whole_counts_as_a_whole() {
+        let mut attempt = attempt();
+        for step in 1..=40u32 {
+            let now = ms(1000) + ms(50) * step;
+            assert!(attempt.cpu_is_due(now));
+            attempt.observe(SlotUsage {
+                use_bytes: 1,
+                cpu: ms(25) * step,
+            });
+            attempt.observe_cpu(ms(25) * step, now);
+        }
+        assert!(attempt.busy_cores > 0.95, "{}", attempt.busy_cores);
+        // One pause of 50 ms doesn't make another of it.
+        attempt.observe_cpu(ms(25) * 40, ms(3050));
+        assert!(attempt.busy_cores > 0.8, "{}", attempt.busy_cores);
+        assert!(!attempt.cpu_is_due(ms(3060)));
     }
 }

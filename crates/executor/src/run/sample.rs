@@ -86,7 +86,11 @@ impl Run<'_> {
             attempt.accrue(now);
             // A slot that can't be read keeps its last figure.
             if let Ok(slot) = self.slots.usage(attempt.slot) {
-                attempt.observe(slot, now);
+                attempt.observe(slot);
+            }
+            if attempt.cpu_is_due(now) {
+                let wait = self.slots.cpu_wait(attempt.slot);
+                attempt.observe_cpu(wait.unwrap_or(Duration::ZERO), now);
             }
         }
         if !self.unlimited {

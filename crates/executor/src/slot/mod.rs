@@ -134,6 +134,15 @@ pub trait Slots {
     /// It can't be read; nothing may be concluded from that.
     fn usage(&mut self, slot: SlotId) -> io::Result<SlotUsage>;
 
+    /// How long something in the slot was ready to run but had no core, counted from any fixed
+    /// moment. With the CPU time used it tells how many cores the slot would keep busy, where
+    /// the CPU time alone tells only how many it got. Zero where the system doesn't count it.
+    ///
+    /// # Errors
+    ///
+    /// It can't be read.
+    fn cpu_wait(&mut self, slot: SlotId) -> io::Result<Duration>;
+
     /// What all slots hold together.
     ///
     /// # Errors

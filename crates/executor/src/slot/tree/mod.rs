@@ -316,6 +316,23 @@ impl Slots for Tree {
         })
     }
 
+    fn cpu_wait(&mut self, slot: SlotId) -> io::Result<Duration> {
+        let Some(leader) = self.leader(slot)? else {
+            return Ok(Duration::ZERO);
+        };
+        // The second number of schedstat (Documentation/scheduler/sched-stats.rst), of each
+        // process's first thread. What vanishes while it is read waits no more.
+        let waits = self.table.processes_of(leader);
+        Ok(waits
+            .filter_map(|process| {
+                let path = format!("/proc/{}/schedstat", process.pid);
+                let text = std::fs::read_to_string(path).ok()?;
+                text.split_ascii_whitespace().nth(1)?.parse().ok()
+            })
+            .map(Duration::from_nanos)
+            .sum())
+    }
+
     fn run_usage(&mut self) -> io::Result<RunUsage> {
         self.search_if_due()?;
         let mut usage = RunUsage::default();

@@ -296,6 +296,10 @@ impl Slots for CgroupV1 {
         }
     }
 
+    fn cpu_wait(&mut self, slot: SlotId) -> io::Result<Duration> {
+        self.slot(slot)?.cpu_wait()
+    }
+
     fn peak_bytes(&mut self, slot: SlotId) -> io::Result<u64> {
         self.slot(slot)?.peak_bytes()
     }

@@ -58,6 +58,8 @@ struct Unified {
     procs: OwnedFd,
     events: OwnedFd,
     cpu_stat: OwnedFd,
+    /// Not there where the kernel counts no pressure (`psi=0`).
+    cpu_pressure: Option<OwnedFd>,
 }
 
 impl Birth {
@@ -77,6 +79,7 @@ impl Unified {
             procs: files::open_write(&dir, "cgroup.procs")?,
             events: files::open_read(&dir, "cgroup.events")?,
             cpu_stat: files::open_read(&dir, "cpu.stat")?,
+            cpu_pressure: files::open_read(&dir, "cpu.pressure").ok(),
             dir,
         })
     }
@@ -215,6 +218,21 @@ impl Slot {
             use_bytes: self.less_cache(usage)?,
             cpu: self.cpu_total()?.saturating_sub(self.cpu_before),
         })
+    }
+
+    /// By the `some` line of the group's CPU pressure (Documentation/accounting/psi.rst).
+    pub(super) fn cpu_wait(&self) -> io::Result<Duration> {
+        let pressure = self.unified.as_ref().and_then(|u| u.cpu_pressure.as_ref());
+        let Some(pressure) = pressure else {
+            return Ok(Duration::ZERO);
+        };
+        let mut buffer = [0; 256];
+        let text = files::read_kept(pressure.as_fd(), &mut buffer)?;
+        text.lines()
+            .find_map(|line| line.strip_prefix("some ")?.rsplit_once("total="))
+            .and_then(|(_, total)| total.trim().parse().ok())
+            .map(Duration::from_micros)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
     }
 
     pub(super) fn peak_bytes(&self) -> io::Result<u64> {
