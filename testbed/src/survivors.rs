@@ -58,18 +58,15 @@ impl Marker {
     /// Polls until nothing carries the marker or the time is up; what is alive then.
     ///
     /// Processes that replace themselves can be between two lives while they are looked for, so
-    /// only a second empty look counts.
+    /// only several empty looks in a row count.
     #[must_use]
     pub fn wait_gone(&self, patience: Duration) -> Vec<Survivor> {
         let deadline = Instant::now() + patience;
+        let mut empty_looks = 0;
         loop {
             let alive = self.alive();
-            if alive.is_empty() {
-                let again = self.alive();
-                if again.is_empty() || Instant::now() >= deadline {
-                    return again;
-                }
-            } else if Instant::now() >= deadline {
+            empty_looks = if alive.is_empty() { empty_looks + 1 } else { 0 };
+            if empty_looks == EMPTY_LOOKS || Instant::now() >= deadline {
                 return alive;
             }
             thread::sleep(Duration::from_millis(5));
@@ -77,19 +74,25 @@ impl Marker {
     }
 
     /// Kills everything that carries the marker, for as long as something does, at most 5 s.
+    ///
+    /// A process that is just becoming another program shows no environment for a moment, so
+    /// only several empty looks in a row count.
     pub fn kill_all(&self) {
         let deadline = Instant::now() + Duration::from_secs(5);
-        loop {
+        let mut empty_looks = 0;
+        while empty_looks < EMPTY_LOOKS && Instant::now() < deadline {
             let alive = self.alive();
-            if alive.is_empty() || Instant::now() >= deadline {
-                return;
-            }
+            empty_looks = if alive.is_empty() { empty_looks + 1 } else { 0 };
             for survivor in alive {
                 kill(survivor.pid);
             }
+            thread::sleep(Duration::from_millis(10));
         }
     }
 }
+
+/// So many looks in a row must find nothing.
+const EMPTY_LOOKS: u32 = 3;
 
 /// A process that is still alive.
 #[derive(Clone, Debug, PartialEq, Eq)]
