@@ -54,8 +54,8 @@ pub(crate) fn keyed(text: &str, key: &str) -> Option<u64> {
     })
 }
 
-/// The processes of a group itself, without the groups below it and without our own (of which
-/// a thread may live in it, to give birth there).
+/// The processes of a group itself, without the groups below it. Never ourselves, whatever
+/// the system lists: what stands here is signalled and killed.
 ///
 /// The file is opened anew each time: in cgroup v1 the list that a descriptor shows is made
 /// when it is first read and then kept for a second.
