@@ -31,6 +31,10 @@ fn pattern(stream: &str, line: u64, bytes: usize) -> Vec<u8> {
 ///
 /// The runtime of this program ignores PIPE before anything of ours runs, so PIPE is left out:
 /// ask a program without such a runtime, as in `cat /proc/self/status`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a task leads a session of its own, and one that doesn't is to be noticed"
+)]
 pub(super) fn inherited() -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status")?;
     let mask = |name: &str| {

@@ -197,18 +197,22 @@ impl Tree {
 /// Every task leads a session of its own, so that a group which one of its descendants is in
 /// holds nothing else; except for our own, should somebody have moved us.
 pub(super) fn signal_each(pids: &[u32], signal: Signal) {
-    let own = rustix::process::getpgrp();
+    let own = orphans::Membership::of("self").map(|own| own.group);
     let mut groups = BTreeSet::new();
-    for pid in pids.iter().filter_map(|pid| orphans::to_pid(*pid)) {
-        if let Ok(group) = rustix::process::getpgid(Some(pid))
-            && group != own
-            && group.as_raw_nonzero().get() > 1
-            && groups.insert(group.as_raw_nonzero().get())
+    for &pid in pids {
+        let group = orphans::Membership::of(&pid.to_string()).map(|of| of.group);
+        if let Some(group) = group
+            && Some(group) != own
+            && group > 1
+            && groups.insert(group)
+            && let Some(group) = orphans::to_pid(group)
         {
             let _ = kill_process_group(group, signal);
         }
         // That it is gone is no failure.
-        let _ = kill_process(pid, signal);
+        if let Some(pid) = orphans::to_pid(pid) {
+            let _ = kill_process(pid, signal);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, getsid, waitid, waitpid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, waitid, waitpid};
 
 /// The process id of the guard that is our child, if there is one: it leads a session of its own
 /// as tasks do, yet is none.
@@ -44,11 +44,41 @@ pub(super) fn is_child(pid: u32) -> bool {
 
 /// The session that a process is in; `None` when it is gone.
 pub(super) fn session(pid: u32) -> Option<u32> {
-    getsid(Some(to_pid(pid)?)).ok().map(from_pid)
+    Membership::of(&pid.to_string()).map(|of| of.session)
 }
 
 pub(super) fn own_session() -> u32 {
-    getsid(None).map(from_pid).unwrap_or(0)
+    Membership::of("self").map_or(0, |own| own.session)
+}
+
+/// The process group and the session of a process.
+///
+/// Read from `/proc/PID/stat` (proc_pid_stat(5)) rather than asked for by getpgid(2) and
+/// getsid(2), as both may be 0 where they began outside of our PID namespace, and rustix takes
+/// it for granted that they can't be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Membership {
+    pub(super) group: u32,
+    pub(super) session: u32,
+}
+
+impl Membership {
+    /// Of a process id, or `self`; `None` when it is gone.
+    pub(super) fn of(process: &str) -> Option<Self> {
+        Self::parse(&std::fs::read(format!("/proc/{process}/stat")).ok()?)
+    }
+
+    /// The name may hold anything, the last parenthesis ends it; the state, the parent, the
+    /// group and the session follow.
+    fn parse(stat: &[u8]) -> Option<Self> {
+        let end = stat.iter().rposition(|&byte| byte == b')')?;
+        let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+        let mut fields = rest.split_ascii_whitespace().skip(2);
+        Some(Self {
+            group: fields.next()?.parse().ok()?,
+            session: fields.next()?.parse().ok()?,
+        })
+    }
 }
 
 /// Whether a process lives. One that has ended and waits for us to take its status doesn't;
@@ -81,6 +111,33 @@ pub(super) fn to_pid(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
-fn from_pid(pid: Pid) -> u32 {
-    pid.as_raw_nonzero().get().unsigned_abs()
+#[cfg(test)]
+mod tests {
+    use super::Membership;
+
+    #[test]
+    fn the_name_may_hold_anything() {
+        let of = |stat: &str| Membership::parse(stat.as_bytes());
+        let expected = Some(Membership {
+            group: 40,
+            session: 30,
+        });
+        assert_eq!(of("50 (sh) S 1 40 30 0 -1 0"), expected);
+        assert_eq!(of("50 (a ) S 9 8 7) S 1 40 30 0 -1 0"), expected);
+        assert_eq!(of("50 (sh) S 1 40"), None);
+        assert_eq!(of(""), None);
+    }
+
+    /// As it is in a PID namespace that was entered from outside.
+    #[test]
+    fn a_session_may_be_nobodys() {
+        let of = Membership::parse(b"2 (saferun) R 1 0 0 0 -1 0");
+        assert_eq!(
+            of,
+            Some(Membership {
+                group: 0,
+                session: 0
+            })
+        );
+    }
 }
