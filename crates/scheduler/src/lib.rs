@@ -150,8 +150,9 @@ impl Scheduler {
         self.admit(actions);
     }
 
-    /// How many more tasks the scheduler wants in its queue now. After a stop it goes on to take
-    /// tasks, and concludes each at once as skipped, so that every task has its outcome.
+    /// For how many more tasks the queue has room now; zero once the source is drained. It has
+    /// room after a stop too: what is added then is concluded at once as skipped, and how much of
+    /// the source is still worth that is the driver's choice ([`Scheduler::is_stopped`]).
     pub fn wants_tasks(&self) -> usize {
         let window = self.config.concurrency.map_or(WINDOW, |count| {
             WINDOW.max(count.get().saturating_add(count.get().min(WINDOW)))
@@ -161,6 +162,12 @@ impl Scheduler {
         } else {
             window.saturating_sub(self.queue.len())
         }
+    }
+
+    /// Whether nothing is started any more, because the run was stopped or so much has failed
+    /// that it was halted.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
     }
 
     /// Whether the source is drained and every task is concluded.

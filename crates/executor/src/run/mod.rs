@@ -1,6 +1,7 @@
 //! The run: one loop that waits for whatever happens next and hands it on.
 
 mod attempt;
+mod carry_out;
 mod clock;
 mod ending;
 mod feed;
@@ -8,6 +9,7 @@ pub(crate) mod launch;
 mod sample;
 mod signals;
 mod state;
+mod stop;
 mod tally;
 mod watch;
 
@@ -121,8 +123,6 @@ pub async fn run(
         tasks: HashMap::new(),
         names: HashMap::new(),
         unlimited: options.strategy == Strategy::Unlimited,
-        may_halt: options.halt != saferun_scheduler::Halt::Never,
-        halted: false,
         active: BTreeMap::new(),
         next_task: 0,
         drained: false,

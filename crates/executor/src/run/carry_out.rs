@@ -1,0 +1,207 @@
+//! Carrying out what the scheduler has decided.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use saferun_scheduler::{Action, EndCause, Event, Exit, GiveUpReason, Outcome, TaskId};
+
+use super::attempt::Attempt;
+use super::state::Run;
+use super::watch::{Flow, Watch};
+use crate::event::{AttemptEnd, RunEvent};
+use crate::options::OutputMode;
+use crate::spawn::SpawnError;
+
+impl Run<'_> {
+    /// Carries one action out; what follows at once is appended to `further`.
+    pub(super) fn carry_out(&mut self, action: Action, further: &mut Vec<Action>) {
+        match action {
+            Action::Start { task, attempt } => self.start(task, attempt, further),
+            Action::Freeze { task } => self.set_frozen(task, true),
+            Action::Thaw { task } => self.set_frozen(task, false),
+            Action::Reclaim => self.slots.reclaim(),
+            Action::End { task, cause } => {
+                if let EndCause::Preempt {
+                    needed_bytes,
+                    free_bytes,
+                } = cause
+                    && let Some(attempt) = self.active.get(&task)
+                {
+                    let name = Arc::clone(&attempt.name);
+                    self.emit(&RunEvent::Preempting {
+                        task,
+                        name,
+                        needed_bytes,
+                        free_bytes,
+                    });
+                }
+                let cause = match cause {
+                    EndCause::GiveUp(reason) => EndCause::GiveUp(self.in_full(reason)),
+                    other => other,
+                };
+                self.end(task, cause.into());
+            }
+            Action::Conclude { task, outcome } => self.conclude(task, outcome),
+        }
+    }
+
+    fn start(&mut self, id: TaskId, number: u32, further: &mut Vec<Action>) {
+        let Some(task) = self.tasks.get(&id).cloned() else {
+            return;
+        };
+        let name = self.name(id, &task);
+        let now = self.clock.now();
+        self.tally.started(now);
+        let launched = self
+            .slots
+            .take()
+            .map_err(SpawnError::Process)
+            .and_then(|slot| {
+                let launched = self
+                    .launcher
+                    .launch(&mut *self.slots, slot, id, &task.command);
+                if launched.is_err() {
+                    self.slots.release(slot);
+                }
+                launched.map(|launched| (slot, launched))
+            });
+        let (slot, launched) = match launched {
+            Ok(launched) => launched,
+            Err(error) => return self.not_started(id, number, &name, &error, further),
+        };
+        let attempt = Attempt::new(Arc::clone(&name), number, slot, task.timeout, now);
+        self.active.insert(id, attempt);
+        let watch = Watch {
+            task: id,
+            attempt: number,
+            pidfd: launched.child.pidfd,
+            stdout: launched.stdout,
+            stderr: launched.stderr,
+            flow: match self.output.mode {
+                OutputMode::LineBuffered => Flow::Lines,
+                OutputMode::Grouped if self.sequential && !self.output.tag => Flow::Live,
+                OutputMode::Grouped => Flow::Captured,
+            },
+            tag: self.tag(&name),
+            writer: self.writer.clone(),
+            spool: Arc::clone(&self.spool),
+        };
+        tokio::spawn(watch.run(self.ended.clone()));
+        let pid = launched.child.pid;
+        self.emit(&RunEvent::TaskStarted {
+            task: id,
+            name,
+            attempt: number,
+            pid,
+        });
+    }
+
+    fn not_started(
+        &mut self,
+        task: TaskId,
+        attempt: u32,
+        name: &Arc<OsString>,
+        error: &SpawnError,
+        further: &mut Vec<Action>,
+    ) {
+        let (end, exit) = match error {
+            SpawnError::Process(_) => (AttemptEnd::Victim(error.to_string()), Exit::Victim),
+            _ => (AttemptEnd::NotStarted(error.to_string()), Exit::Failure),
+        };
+        let now = self.clock.now();
+        self.tally.attempt_ended(name, &end, 0, now);
+        self.emit(&RunEvent::AttemptEnded {
+            task,
+            name: Arc::clone(name),
+            attempt,
+            end,
+            peak_bytes: 0,
+            elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
+        });
+        let event = Event::Exited {
+            task,
+            exit,
+            peak_bytes: 0,
+        };
+        self.scheduler.on(event, now, further);
+    }
+
+    fn set_frozen(&mut self, id: TaskId, frozen: bool) {
+        let now = self.clock.now();
+        let Some(attempt) = self.active.get_mut(&id) else {
+            return;
+        };
+        if frozen && attempt.ending.is_some() {
+            // It was asked to end (its time is up), but memory is wanted now.
+            return self.end_at_once(id);
+        }
+        if attempt.frozen == frozen {
+            return;
+        }
+        attempt.accrue(now);
+        attempt.frozen = frozen;
+        attempt.held = false;
+        self.brake.forget(attempt.slot);
+        let done = if frozen {
+            self.slots.freeze(attempt.slot)
+        } else {
+            self.slots.thaw(attempt.slot)
+        };
+        attempt.must_thaw = !frozen && done.is_err();
+        let name = Arc::clone(&attempt.name);
+        if let Err(error) = done {
+            let what = if frozen {
+                "stopped in place"
+            } else {
+                "let go on yet"
+            };
+            self.emit(&RunEvent::Note(format!(
+                "a task could not be {what}: {error}"
+            )));
+        } else if frozen {
+            self.emit(&RunEvent::Frozen { task: id, name });
+        } else {
+            self.emit(&RunEvent::Thawed { task: id, name });
+        }
+    }
+
+    fn conclude(&mut self, task: TaskId, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::GivenUp(reason) => Outcome::GivenUp(self.in_full(reason)),
+            other => other,
+        };
+        let name = match self.names.remove(&task) {
+            Some(name) => name,
+            None => Arc::new(
+                self.tasks
+                    .get(&task)
+                    .map(|t| t.name.clone())
+                    .unwrap_or_default(),
+            ),
+        };
+        self.tasks.remove(&task);
+        self.tally.concluded(&outcome);
+        if let Err(error) = self.sequence.conclude(task) {
+            self.emit(&RunEvent::Note(format!("output is lost: {error}")));
+        }
+        self.emit(&RunEvent::TaskConcluded {
+            task,
+            name,
+            outcome,
+        });
+    }
+
+    /// The scheduler plans with what lies below the brake's margin; people are told the budget.
+    fn in_full(&self, mut reason: GiveUpReason) -> GiveUpReason {
+        match &mut reason {
+            GiveUpReason::DeclaredAboveBudget { budget_bytes, .. }
+            | GiveUpReason::ExceedsBudgetAlone { budget_bytes, .. } => {
+                *budget_bytes = (*budget_bytes).max(self.current.undisturbed_bytes);
+            }
+            GiveUpReason::Pressure { .. } => {}
+        }
+        reason
+    }
+}
