@@ -29,14 +29,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         return Ok(code.into());
     }
     let tasks = args.into_iter().skip(1).map(|script| {
+        let command = CommandSpec::new("sh", ["-c".into(), script.clone()]);
         Ok(Task {
-            name: script.clone(),
-            command: CommandSpec::new("sh", ["-c".into(), script]),
-            declared_bytes: None,
-            restartable: true,
-            retries: 0,
             timeout: Some(Duration::from_secs(3)),
-            kind: None,
+            ..Task::new(script, command)
         })
     });
     let options = RunOptions {

@@ -7,6 +7,7 @@ mod budget;
 mod descriptors;
 mod event;
 mod futures;
+pub mod graph;
 pub mod guard;
 mod limiter;
 mod options;
@@ -26,6 +27,7 @@ pub use futures::{
     BoxedTask, MeasureError, Notice, Options, SafeParallel, TaskError, TaskResult, boxed,
     execute_safe_parallel, optimal_concurrency, optimal_concurrency_at, wait_until_memory_below,
 };
+pub use graph::{OrderError, OrderedTasks};
 pub use limiter::{
     Cleared, LimitError, LimitedFunction, Limiter, LimiterOptions, OnClear, Panicked, Place,
     ZeroConcurrency, limit_function,

@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use saferun_scheduler::TaskId;
+
 /// A program with its arguments and surroundings. Arguments are bytes and reach the program
 /// unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,30 @@ pub struct Task {
     pub timeout: Option<Duration>,
     /// Tasks of one template are expected to need alike.
     pub kind: Option<u64>,
+    /// Earlier tasks of the source that must have succeeded before this one starts; the source's
+    /// first task is `TaskId(0)`. If one of them does not succeed, this one is skipped. Only
+    /// where [`TaskSource::has_dependencies`] says so; [`crate::OrderedTasks`] brings tasks that
+    /// name later ones into order.
+    pub after: Vec<TaskId>,
+    /// Which agent does it. Nothing but recorded, in [`crate::RunEvent::TaskAdded`].
+    pub agent: Option<String>,
+}
+
+impl Task {
+    /// A task that may be restarted, is not retried, has no time limit and waits for no other.
+    pub fn new(name: impl Into<OsString>, command: CommandSpec) -> Self {
+        Self {
+            name: name.into(),
+            command,
+            declared_bytes: None,
+            restartable: true,
+            retries: 0,
+            timeout: None,
+            kind: None,
+            after: Vec::new(),
+            agent: None,
+        }
+    }
 }
 
 /// Where the tasks of a run come from. It is asked on a thread of its own and may block.
@@ -66,6 +92,13 @@ pub trait TaskSource: Send {
     /// A text that names what is wrong with the input and a way out. The run then admits
     /// nothing more, ends what runs, and fails with [`crate::RunError::Source`].
     fn next_task(&mut self) -> Option<Result<Task, String>>;
+
+    /// Whether tasks may name others in [`Task::after`]. Such a source must have an end: the
+    /// run keeps what waits in memory, looks beyond it for what may start, and gives every task
+    /// of the source its outcome even when it is stopped.
+    fn has_dependencies(&self) -> bool {
+        false
+    }
 }
 
 impl<I> TaskSource for I

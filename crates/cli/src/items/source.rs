@@ -28,13 +28,11 @@ impl TaskRights {
     /// A task with these rights.
     pub(crate) fn task(&self, name: OsString, command: CommandSpec, kind: Option<u64>) -> Task {
         Task {
-            name,
-            command,
-            declared_bytes: None,
             restartable: self.restartable,
             retries: self.retries,
             timeout: self.timeout,
             kind,
+            ..Task::new(name, command)
         }
     }
 }

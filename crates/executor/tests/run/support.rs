@@ -44,15 +44,8 @@ pub(crate) fn shell(script: &str) -> Task {
 }
 
 pub(crate) fn command<const N: usize>(program: &str, args: [&str; N]) -> Task {
-    Task {
-        name: args.last().copied().unwrap_or(program).into(),
-        command: CommandSpec::new(program, args),
-        declared_bytes: None,
-        restartable: true,
-        retries: 0,
-        timeout: None,
-        kind: None,
-    }
+    let name = args.last().copied().unwrap_or(program);
+    Task::new(name, CommandSpec::new(program, args))
 }
 
 pub(crate) fn count(count: usize) -> Concurrency {
