@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod cleanup;
 mod command;
 mod error;
 mod exit;
@@ -21,6 +22,7 @@ use std::io::Write;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+pub use cleanup::memory_cleanup;
 pub use error::CliError;
 pub use exit::Exit;
 

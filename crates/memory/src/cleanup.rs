@@ -1,6 +1,7 @@
 //! Giving memory back between tasks, and saying how much that was.
 
 use crate::error::ReadError;
+use crate::reclaim::give_back_free_memory;
 use crate::usage::memory_usage;
 
 /// What a cleanup brought.
@@ -15,8 +16,10 @@ pub struct CleanUp {
 /// Calls `release`, which gives back what is no longer needed (drops a cache, asks an allocator
 /// to return free pages, ends idle helpers), and says what our session holds before and after.
 ///
-/// Nothing is given back by itself: only the program knows what it can do without. Dropped values
-/// go to the allocator, which may keep their pages; then nothing is seen to be freed.
+/// What the program can do without only the program knows. What `release` drops goes to the
+/// allocator, which may keep the pages: they are given back to the system too, where the
+/// allocator can ([`give_back_free_memory`](crate::reclaim::give_back_free_memory)). So
+/// `clean_up(|| {})` is a cleanup as well.
 ///
 /// ```no_run
 /// use saferun_memory::{clean_up, show};
@@ -43,6 +46,7 @@ pub fn clean_up_measured<E>(
 ) -> Result<CleanUp, E> {
     let before_bytes = measure()?;
     release();
+    give_back_free_memory();
     Ok(CleanUp {
         before_bytes,
         after_bytes: measure()?,

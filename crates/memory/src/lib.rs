@@ -1,6 +1,6 @@
 //! What memory there is, who holds it, and when to look again.
 //!
-//! The crate reads; it never changes anything and starts nothing. It has no runtime and no
+//! The crate reads; only what lies in [`reclaim`] changes anything. It has no runtime and no
 //! thread of its own: every reading is one call that returns at once.
 //!
 //! - [`Machine`] says what there is: physical memory and the limit of every control group that
@@ -24,13 +24,14 @@
 //! # Ok::<(), saferun_memory::ReadError>(())
 //! ```
 #![deny(missing_docs)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod bytes;
 mod cleanup;
 mod error;
 mod holders;
 mod machine;
+pub mod reclaim;
 mod roots;
 mod sampler;
 mod usage;

@@ -1,0 +1,105 @@
+//! The `memory-cleanup` program as a person and a program use it.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn memory_cleanup(arguments: &[&str]) -> Output {
+    Command::new(assert_cmd::cargo::cargo_bin!("memory-cleanup"))
+        .args(arguments)
+        .output()
+        .expect("starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+/// Whether a line is `[Word] RSS: 12MB, Heap: 3/4MB`.
+fn is_memory_line(line: &str, word: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let figures = line
+        .strip_prefix(&format!("[{word}] RSS: "))
+        .and_then(|rest| rest.split_once("MB, Heap: "));
+    let Some((rss, heap)) = figures else {
+        return false;
+    };
+    let heap = heap
+        .strip_suffix("MB")
+        .and_then(|heap| heap.split_once('/'));
+    number(rss) && heap.is_some_and(|(used, total)| number(used) && number(total))
+}
+
+#[test]
+fn without_force_it_says_what_there_is_and_what_could_be_done() {
+    let output = memory_cleanup(&[]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("Memory Usage:"));
+    assert!(is_memory_line(lines.next().unwrap(), "Before"), "{text}");
+    assert!(
+        !text.contains("[After]") && !text.contains("Freed:"),
+        "{text}"
+    );
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn with_force_it_says_what_was_done_and_what_that_brought() {
+    let output = memory_cleanup(&["--force", "--only", "allocator"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "Memory Usage:");
+    let place = |wanted: &str| lines.iter().position(|line| line.starts_with(wanted));
+    let results = place("Cleanup Results:").expect("results");
+    let freed = place("Freed: ").expect("what was freed");
+    assert!(results < freed && lines[freed].ends_with("MB"), "{text}");
+    assert!(is_memory_line(lines.last().unwrap(), "After"), "{text}");
+}
+
+#[test]
+fn a_dry_run_does_nothing_however_much_force_there_is() {
+    for arguments in [&["--dry-run", "--force"][..], &["--dry-run"]] {
+        let output = memory_cleanup(arguments);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(!stdout(&output).contains("Cleanup Results:"));
+    }
+}
+
+#[test]
+fn json_has_the_same_keys_whatever_was_asked() {
+    for arguments in [
+        &["--json"][..],
+        &["--json", "--force", "--only", "allocator"],
+    ] {
+        let value = json(&memory_cleanup(arguments));
+        let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
+        assert_eq!(
+            keys,
+            [
+                "memory",
+                "machine",
+                "holders",
+                "leftovers",
+                "steps",
+                "advice"
+            ]
+        );
+        assert!(value["memory"]["before"]["rss_bytes"].as_u64().unwrap() > 0);
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_a_usage_error() {
+    for arguments in [&["--only", "everything"][..], &["--no-such"], &["word"]] {
+        let output = memory_cleanup(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+    }
+}
