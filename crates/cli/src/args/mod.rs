@@ -2,11 +2,12 @@
 
 mod failure;
 mod run;
-mod values;
+mod settings;
+pub(crate) mod values;
 
 pub(crate) use failure::from_clap;
-pub(crate) use run::{ContainmentArg, PreemptArg, ProgressArg, RunArgs, StrategyArg};
-pub(crate) use values::Jobs;
+pub(crate) use run::{ContainmentArg, ProgressArg, RunArgs};
+pub(crate) use settings::{PreemptArg, SettingsArgs, StrategyArg};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Show real memory-hungry work one by one, then side by side
     Demo(DemoArgs),
+    /// Show the settings and where each comes from, or write a file of them
+    Config(ConfigArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Write random lines as fast as a network brings them (the demo's input)
@@ -74,6 +77,47 @@ pub(crate) struct DemoArgs {
     /// Run the same work under xargs and GNU parallel too, where they are installed
     #[arg(long)]
     pub peers: bool,
+}
+
+/// `saferun config`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// The commands of `saferun config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show every setting as a run would take it, and where it comes from
+    Show(Box<ConfigShowArgs>),
+    /// Write a saferun.toml that holds every setting as a comment
+    Init(ConfigInitArgs),
+    /// Print the JSON schema of saferun.toml, for editors
+    Schema,
+}
+
+/// `saferun config show`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigShowArgs {
+    /// Flags of run, to see what they would change.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+    /// Answer as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `saferun config init`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigInitArgs {
+    /// Write the user's file, which applies everywhere, not one for this directory
+    #[arg(long)]
+    pub user: bool,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `saferun completions`.

@@ -2,13 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use saferun_memory::Amount;
-use saferun_scheduler::Halt;
 
-use super::values::{Jobs, amount, count, duration, halt, jobs, positive_duration, size};
+use super::settings::SettingsArgs;
 
 const EXAMPLES: &str = "\
 COMMAND
@@ -47,52 +44,9 @@ pub(crate) struct RunArgs {
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
     pub command: Vec<OsString>,
 
-    /// How many tasks at once: a number, or auto to let memory and cores decide; without it, one
-    /// by one
-    #[arg(short, long, value_name = "N|auto", value_parser = jobs, allow_hyphen_values = true)]
-    pub jobs: Option<Jobs>,
-
-    /// What all tasks together may use (512M, 4GiB, 80%); by default what is available less the
-    /// reserve
-    #[arg(short, long, value_name = "SIZE|N%", value_parser = amount, allow_hyphen_values = true)]
-    pub memory: Option<Amount>,
-
-    /// What is left free for everything else
-    #[arg(long, value_name = "SIZE|N%", value_parser = amount, allow_hyphen_values = true)]
-    pub reserve: Option<Amount>,
-
-    /// What a task is expected to need while nothing is known of its like
-    #[arg(long, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
-    pub task_memory: Option<u64>,
-
-    /// How tasks are admitted
-    #[arg(long, value_enum, value_name = "STRATEGY")]
-    pub strategy: Option<StrategyArg>,
-
-    /// How eagerly running tasks are ended to make room, and run again later
-    #[arg(long, value_enum, value_name = "WHEN")]
-    pub preempt: Option<PreemptArg>,
-
-    /// Never run a task a second time to make room (it has side effects)
-    #[arg(long)]
-    pub no_restart: bool,
-
-    /// Run a failed task again, up to N times
-    #[arg(long, value_name = "N", value_parser = count, allow_hyphen_values = true)]
-    pub retries: Option<u32>,
-
-    /// End an attempt that takes longer (500ms, 10s, 2m); time spent frozen does not count
-    #[arg(long, value_name = "DURATION", value_parser = positive_duration, allow_hyphen_values = true)]
-    pub timeout: Option<Duration>,
-
-    /// How long after TERM a task is killed [default: 5s]
-    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
-    pub grace: Option<Duration>,
-
-    /// When failures end the run: never, soon (start nothing more) or now (end what runs too),
-    /// from N failures on [default: never; fail=1]
-    #[arg(long, value_name = "never|soon|now[,fail=N|N%]", value_parser = halt)]
-    pub halt: Option<Halt>,
+    /// The choices that may also stand in variables and files.
+    #[command(flatten)]
+    pub settings: SettingsArgs,
 
     /// Hand on the tasks' output in the order of the items
     #[arg(short, long)]
@@ -134,28 +88,6 @@ pub(crate) struct RunArgs {
     /// Which containment may be used: the best there is, or process trees only
     #[arg(long, value_enum, value_name = "KIND", hide_short_help = true)]
     pub containment: Option<ContainmentArg>,
-}
-
-/// `--strategy`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StrategyArg {
-    /// As many as memory allows at every moment (with -j)
-    Continuous,
-    /// One by one
-    Sequential,
-    /// As many as -j says, whatever memory says: unsafe, for comparison
-    Unlimited,
-}
-
-/// `--preempt`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PreemptArg {
-    /// Only so that the oldest task can go on
-    Last,
-    /// Whenever ending costs less than waiting: for pure work such as compressing or compiling
-    Eager,
-    /// Never: a task starts only if all it may need is free
-    Never,
 }
 
 /// `--progress`

@@ -32,17 +32,32 @@ pub(crate) fn count(text: &str) -> Result<u32, String> {
 }
 
 /// A size or a share.
-pub(super) fn amount(text: &str) -> Result<Amount, String> {
+pub(crate) fn amount(text: &str) -> Result<Amount, String> {
     text.parse()
         .map_err(|_| String::from("a size such as 512M or 4GiB, or a share such as 80%"))
 }
 
 /// A size.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     match saferun_memory::parse_size(text) {
         Ok(bytes) if bytes > 0 => Ok(bytes),
         _ => Err(String::from("a size such as 512M or 4GiB")),
     }
+}
+
+/// Whole megabytes (1024 x 1024 bytes, as the figures that they are compared with), in bytes.
+pub(crate) fn megabytes(text: &str) -> Result<u64, String> {
+    // Only digits: the standard parser would take a sign.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let count = text.parse().ok().filter(|_| digits);
+    count
+        .and_then(bytes_of_megabytes)
+        .ok_or_else(|| String::from("a whole number of MB from 1 on, such as 4096"))
+}
+
+/// So many megabytes in bytes; `None` for zero and for more than can be counted.
+pub(crate) fn bytes_of_megabytes(count: u64) -> Option<u64> {
+    count.checked_mul(1 << 20).filter(|bytes| *bytes > 0)
 }
 
 /// A duration: parts of a number and a unit (`500ms`, `1.5s`, `1h30m`), or seconds alone.
@@ -51,7 +66,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A duration above zero.
-pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err(String::from(
             "a duration above zero (leave it out for none)",
@@ -93,7 +108,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 }
 
 /// `never`, `soon` or `now`, and from how many failures on.
-pub(super) fn halt(text: &str) -> Result<Halt, String> {
+pub(crate) fn halt(text: &str) -> Result<Halt, String> {
     parse_halt(text).ok_or_else(|| {
         String::from("never, soon or now; soon and now may be followed by ,fail=N or ,fail=N%")
     })
@@ -179,6 +194,14 @@ mod tests {
             "never,fail=1",
         ] {
             assert_eq!(parse_halt(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn megabytes_are_whole_and_counted_by_1024() {
+        assert_eq!(megabytes("4096"), Ok(4096 << 20));
+        for bad in ["", "0", "-1", "+1", "1.5", "4G", "lots", "99999999999999999"] {
+            assert!(megabytes(bad).is_err(), "{bad}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The commands.
 
 mod completions;
+mod config;
 mod demo;
 mod dry_run;
 mod guarded;
@@ -21,6 +22,7 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::Run(args) => run::run(&args),
         Command::Status(args) => status::status(&args),
         Command::Demo(args) => demo::demo(&args),
+        Command::Config(args) => config::config(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Lines(args) => demo::receive(args.amount),
         Command::Sort => demo::sort_in_memory(),

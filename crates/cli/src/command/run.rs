@@ -15,7 +15,7 @@ use crate::observe::{
     Bar, Json, JsonFile, Observers, Plain, Summary, Terminal, Verbose, plain_writer,
 };
 use crate::printable::printable;
-use crate::settings::{JsonTarget, Parallel, RunSettings};
+use crate::settings::{JsonTarget, RunSettings};
 
 /// Runs it.
 ///
@@ -23,7 +23,7 @@ use crate::settings::{JsonTarget, Parallel, RunSettings};
 ///
 /// The command line or its input is wrong, or the run could not be begun or carried on.
 pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
-    let settings = RunSettings::resolve(args);
+    let settings = RunSettings::resolve(args)?;
     // Before anything is opened and while this process is small: the guard may become the parent
     // of all that follows, and then this very command line is read once more below it.
     let guard = if args.dry_run {
@@ -95,8 +95,11 @@ impl Shown {
 
 /// What a user may want to know before it begins.
 fn hints(settings: &RunSettings, work: &mut Work) {
-    if !work.once && settings.parallel == Parallel::NotAsked {
-        say("running one task at a time; to run as many as memory allows, add -j auto");
+    for warning in &settings.warnings {
+        say(warning);
+    }
+    if let Some(why) = settings.one_by_one.as_deref().filter(|_| !work.once) {
+        say(why);
     }
     if settings.strategy == saferun_scheduler::Strategy::Unlimited {
         say("--strategy unlimited ignores memory: tasks may be killed by the kernel");
@@ -151,9 +154,9 @@ fn execute(
         strategy: settings.strategy,
         preempt: settings.preempt,
         concurrency: settings.concurrency,
-        memory: settings.memory.map(|sourced| sourced.value),
-        reserve: settings.reserve.map(|sourced| sourced.value),
-        assumed_bytes: settings.task_memory.map(|sourced| sourced.value),
+        memory: settings.memory,
+        reserve: settings.reserve,
+        assumed_bytes: settings.task_memory,
         halt: settings.halt,
         grace: settings.grace,
         output: settings.output,

@@ -1,5 +1,6 @@
 //! The resolved settings of one run.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,8 +8,12 @@ use saferun_executor::{Concurrency, Containment, OutputMode, OutputOptions};
 use saferun_memory::Amount;
 use saferun_scheduler::{Halt, Preempt, Strategy};
 
-use super::{Source, Sourced, uppermost};
-use crate::args::{ContainmentArg, Jobs, PreemptArg, ProgressArg, RunArgs, StrategyArg};
+use super::gather::Configuration;
+use super::layer::Layer;
+use super::source::{Source, Sourced};
+use crate::args::values::Jobs;
+use crate::args::{ContainmentArg, PreemptArg, ProgressArg, RunArgs, StrategyArg};
+use crate::error::CliError;
 use crate::items::TaskRights;
 
 /// Where JSON lines go.
@@ -20,95 +25,24 @@ pub(crate) enum JsonTarget {
     File(PathBuf),
 }
 
-/// Whether tasks run side by side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Parallel {
-    /// They do.
-    Yes,
-    /// One by one, because somebody said so.
-    No,
-    /// One by one, because nobody said otherwise.
-    NotAsked,
-}
-
-/// One layer of settings; what is `None` is left to the layers below.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Layer {
-    jobs: Option<Jobs>,
-    memory: Option<Amount>,
-    reserve: Option<Amount>,
-    task_memory: Option<u64>,
-    strategy: Option<Strategy>,
-    preempt: Option<Preempt>,
-    restart: Option<bool>,
-    retries: Option<u32>,
-    timeout: Option<Duration>,
-    grace: Option<Duration>,
-    halt: Option<Halt>,
-    progress: Option<ProgressArg>,
-    containment: Option<Containment>,
-}
-
-impl Layer {
-    /// The layer of the flags.
-    fn of_flags(args: &RunArgs) -> Self {
-        Self {
-            jobs: args.jobs,
-            memory: args.memory,
-            reserve: args.reserve,
-            task_memory: args.task_memory,
-            strategy: args.strategy.map(|strategy| match strategy {
-                StrategyArg::Continuous => Strategy::Continuous,
-                StrategyArg::Sequential => Strategy::Sequential,
-                StrategyArg::Unlimited => Strategy::Unlimited,
-            }),
-            preempt: args.preempt.map(|preempt| match preempt {
-                PreemptArg::Last => Preempt::Last,
-                PreemptArg::Eager => Preempt::Eager,
-                PreemptArg::Never => Preempt::Never,
-            }),
-            restart: args.no_restart.then_some(false),
-            retries: args.retries,
-            timeout: args.timeout,
-            grace: args.grace,
-            halt: args.halt,
-            progress: args.progress,
-            containment: args.containment.map(|containment| match containment {
-                ContainmentArg::Best => Containment::Best,
-                ContainmentArg::Tree => Containment::Tree,
-            }),
-        }
-    }
-
-    /// The lowest layer.
-    fn built_in() -> Self {
-        Self {
-            strategy: Some(Strategy::Continuous),
-            preempt: Some(Preempt::Last),
-            restart: Some(true),
-            retries: Some(0),
-            grace: Some(Duration::from_secs(5)),
-            halt: Some(Halt::Never),
-            progress: Some(ProgressArg::Auto),
-            containment: Some(Containment::Best),
-            ..Self::default()
-        }
-    }
-}
+/// So many at once suit agents; more is taken with a warning.
+const MOST_FOR_AGENTS: usize = 3;
 
 /// The settings of a run, each valid.
 #[derive(Debug, Clone)]
 pub(crate) struct RunSettings {
     /// How many at once.
     pub concurrency: Concurrency,
-    /// Whether side by side.
-    pub parallel: Parallel,
     /// The configured budget.
-    pub memory: Option<Sourced<Amount>>,
+    pub memory: Option<Amount>,
     /// The configured reserve.
-    pub reserve: Option<Sourced<Amount>>,
+    pub reserve: Option<Amount>,
     /// The assumed peak of an unknown task, in bytes.
-    pub task_memory: Option<Sourced<u64>>,
+    pub task_memory: Option<u64>,
+    /// Above which use of the session tasks run one by one, in bytes: what somebody has set, or
+    /// for batches what is built in.
+    #[allow(dead_code, reason = "no strategy obeys it yet")]
+    pub threshold: Option<u64>,
     /// How tasks are admitted.
     pub strategy: Strategy,
     /// How eagerly running work is ended.
@@ -129,34 +63,39 @@ pub(crate) struct RunSettings {
     pub verbose: bool,
     /// Which containment may be used.
     pub containment: Containment,
+    /// What makes tasks run one by one, if that could be otherwise, and how.
+    pub one_by_one: Option<String>,
+    /// What else is to be said before the run.
+    pub warnings: Vec<String>,
 }
 
 impl RunSettings {
-    /// The settings that follow from the flags and what is built in.
-    pub(crate) fn resolve(args: &RunArgs) -> Self {
-        let layers = [
-            (Source::Flag, Layer::of_flags(args)),
-            (Source::BuiltIn, Layer::built_in()),
-        ];
-        let strategy = uppermost(&layers, |layer| &layer.strategy);
-        let jobs = uppermost(&layers, |layer| &layer.jobs);
-        let (strategy, concurrency, parallel) = parallelism(strategy, jobs);
-        let or_default = |value: Option<bool>| value.unwrap_or_default();
-        Self {
-            concurrency,
-            parallel,
-            memory: uppermost(&layers, |layer| &layer.memory),
-            reserve: uppermost(&layers, |layer| &layer.reserve),
-            task_memory: uppermost(&layers, |layer| &layer.task_memory),
-            strategy,
-            preempt: value(&layers, |layer| &layer.preempt).unwrap_or_default(),
-            rights: TaskRights {
-                restartable: or_default(value(&layers, |layer| &layer.restart)),
-                retries: value(&layers, |layer| &layer.retries).unwrap_or_default(),
-                timeout: value(&layers, |layer| &layer.timeout),
+    /// The settings that follow from all sources.
+    pub(crate) fn resolve(args: &RunArgs) -> Result<Self, CliError> {
+        let configuration = Configuration::gather(&args.settings)?;
+        let layer = &configuration.layer;
+        let how = Parallelism::of(layer);
+        let mut warnings: Vec<String> = configuration.warnings().collect();
+        warnings.extend(how.warning);
+        Ok(Self {
+            concurrency: how.concurrency,
+            memory: value(&layer.memory),
+            reserve: value(&layer.reserve),
+            task_memory: value(&layer.task_memory),
+            threshold: threshold(layer, how.strategy),
+            strategy: how.strategy,
+            preempt: match value(&layer.preempt) {
+                None | Some(PreemptArg::Last) => Preempt::Last,
+                Some(PreemptArg::Eager) => Preempt::Eager,
+                Some(PreemptArg::Never) => Preempt::Never,
             },
-            grace: value(&layers, |layer| &layer.grace).unwrap_or_default(),
-            halt: value(&layers, |layer| &layer.halt).unwrap_or_default(),
+            rights: TaskRights {
+                restartable: value(&layer.restartable).unwrap_or_default(),
+                retries: value(&layer.retries).unwrap_or_default(),
+                timeout: value(&layer.timeout),
+            },
+            grace: value(&layer.grace).unwrap_or_default(),
+            halt: value(&layer.halt).unwrap_or_default(),
             output: OutputOptions {
                 mode: if args.line_buffer {
                     OutputMode::LineBuffered
@@ -166,34 +105,102 @@ impl RunSettings {
                 keep_order: args.keep_order,
                 tag: args.tag,
             },
-            progress: value(&layers, |layer| &layer.progress).unwrap_or(ProgressArg::Auto),
+            progress: args.progress.unwrap_or(ProgressArg::Auto),
             json: args.json.as_ref().map(|target| match target {
                 Some(path) => JsonTarget::File(path.clone()),
                 None => JsonTarget::Stderr,
             }),
             verbose: args.verbose,
-            containment: value(&layers, |layer| &layer.containment).unwrap_or_default(),
+            containment: match args.containment {
+                None | Some(ContainmentArg::Best) => Containment::Best,
+                Some(ContainmentArg::Tree) => Containment::Tree,
+            },
+            one_by_one: how.one_by_one,
+            warnings,
+        })
+    }
+}
+
+fn value<T: Clone>(setting: &Option<Sourced<T>>) -> Option<T> {
+    setting.as_ref().map(|sourced| sourced.value.clone())
+}
+
+/// The threshold that is built in binds batches only.
+fn threshold(layer: &Layer, _strategy: Strategy) -> Option<u64> {
+    let threshold = layer.memory_threshold.as_ref()?;
+    (threshold.source != Source::BuiltIn).then_some(threshold.value)
+}
+
+/// How many at once, how, and why so.
+struct Parallelism {
+    strategy: Strategy,
+    concurrency: Concurrency,
+    one_by_one: Option<String>,
+    warning: Option<String>,
+}
+
+impl Parallelism {
+    fn of(layer: &Layer) -> Self {
+        let asked = layer.strategy.as_ref();
+        let jobs = layer.concurrency.as_ref();
+        let by_flag = |source: &Source| matches!(source, Source::Flag(_));
+        let jobs_by_flag = jobs.is_some_and(|jobs| by_flag(&jobs.source));
+        let strategy = match asked.map(|sourced| (sourced.value, &sourced.source)) {
+            // -j of this very command says more than what a file says for all of them.
+            Some((StrategyArg::Sequential, source)) if !jobs_by_flag || by_flag(source) => {
+                return Self::one_by_one(None);
+            }
+            None | Some((StrategyArg::Continuous | StrategyArg::Sequential, _)) => {
+                Strategy::Continuous
+            }
+            Some((StrategyArg::Unlimited, _)) => Strategy::Unlimited,
+        };
+        if let Some(why) = why_not(layer) {
+            return Self::one_by_one(Some(why));
+        }
+        Self {
+            strategy,
+            concurrency: match jobs.map(|jobs| jobs.value) {
+                None | Some(Jobs::Auto) => Concurrency::Auto,
+                Some(Jobs::Count(count)) => Concurrency::Count(count),
+            },
+            one_by_one: None,
+            warning: jobs.and_then(too_many),
+        }
+    }
+
+    fn one_by_one(why: Option<String>) -> Self {
+        Self {
+            strategy: Strategy::Sequential,
+            concurrency: Concurrency::Count(NonZeroUsize::MIN),
+            one_by_one: why,
+            warning: None,
         }
     }
 }
 
-fn value<T: Clone>(layers: &[(Source, Layer)], choice: impl Fn(&Layer) -> &Option<T>) -> Option<T> {
-    uppermost(layers, choice).map(|sourced| sourced.value)
+/// Why tasks don't run side by side, and how they would; `None` when they do.
+fn why_not(layer: &Layer) -> Option<String> {
+    let parallel = layer.parallel.as_ref();
+    if parallel.is_some_and(|parallel| parallel.value) {
+        return None;
+    }
+    let because = match parallel.map(|parallel| &parallel.source) {
+        None | Some(Source::BuiltIn) => String::new(),
+        Some(source) => format!(", as {source} says"),
+    };
+    Some(format!(
+        "running one task at a time{because}; to run as many as memory allows, add -j auto"
+    ))
 }
 
-/// `-j` decides whether a run is parallel; without it, it is sequential.
-fn parallelism(
-    strategy: Option<Sourced<Strategy>>,
-    jobs: Option<Sourced<Jobs>>,
-) -> (Strategy, Concurrency, Parallel) {
-    let one = Concurrency::Count(std::num::NonZeroUsize::MIN);
-    let asked = strategy.map(|sourced| sourced.value).unwrap_or_default();
-    match (asked, jobs.map(|sourced| sourced.value)) {
-        (Strategy::Sequential, _) => (Strategy::Sequential, one, Parallel::No),
-        (_, None) => (Strategy::Sequential, one, Parallel::NotAsked),
-        (strategy, Some(Jobs::Auto)) => (strategy, Concurrency::Auto, Parallel::Yes),
-        (strategy, Some(Jobs::Count(count))) => {
-            (strategy, Concurrency::Count(count), Parallel::Yes)
-        }
+/// A word on a number that is more than agents bear. Who writes -j has this very command in mind.
+fn too_many(jobs: &Sourced<Jobs>) -> Option<String> {
+    match (jobs.value, &jobs.source) {
+        (_, Source::Flag(_) | Source::BuiltIn) => None,
+        (Jobs::Count(count), source) if count.get() > MOST_FOR_AGENTS => Some(format!(
+            "{count} tasks at once, as {source} says; with agents, more than {MOST_FOR_AGENTS} are known to exhaust memory"
+        )),
+        _ => None,
     }
 }

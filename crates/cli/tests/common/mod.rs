@@ -22,7 +22,12 @@ pub(crate) fn saferun(dir: &Path) -> Command {
     command
         .current_dir(dir)
         .stdin(Stdio::null())
-        .env_remove("SAFERUN_SUPERVISED");
+        .env_remove("SAFERUN_SUPERVISED")
+        // The settings of whoever runs the tests are not theirs.
+        .env_remove("SAFE_PARALLEL")
+        .env_remove("CONCURRENCY_LIMIT")
+        .env_remove("MEMORY_THRESHOLD")
+        .env("XDG_CONFIG_HOME", dir.join("no-config"));
     command
 }
 
