@@ -64,6 +64,17 @@ pub enum RunEvent {
         /// The reserve, in bytes.
         reserve_bytes: u64,
     },
+    /// The source has brought a task; said only of sources with dependencies.
+    TaskAdded {
+        /// Which.
+        task: TaskId,
+        /// Its name.
+        name: Arc<OsString>,
+        /// Which agent does it, if that was said.
+        agent: Option<String>,
+        /// What must have succeeded before it starts, with names.
+        after: Vec<(TaskId, Arc<OsString>)>,
+    },
     /// An attempt begins.
     TaskStarted {
         /// Whose.
@@ -100,6 +111,8 @@ pub enum RunEvent {
         name: Arc<OsString>,
         /// The state.
         outcome: Outcome,
+        /// If it was skipped because of another task that did not succeed: that one's name.
+        culprit: Option<Arc<OsString>>,
     },
     /// A running attempt is being ended to make room.
     Preempting {

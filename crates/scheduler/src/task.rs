@@ -39,6 +39,12 @@ pub enum SkipReason {
     Stopped,
     /// So many tasks had failed that the run was halted.
     Halted,
+    /// A task that it depends on, perhaps through others, did not succeed. Said by a driver that
+    /// keeps such tasks back; the scheduler itself knows of no dependencies.
+    Dependency {
+        /// The task that did not succeed.
+        failed: TaskId,
+    },
 }
 
 /// Why a task can't be finished inside the budget.

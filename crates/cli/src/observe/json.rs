@@ -1,12 +1,14 @@
 //! Every event as a line of JSON. The form is documented in `docs/json-events.md`; fields are
 //! added, never changed.
 
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use saferun_executor::{AttemptEnd, Figures, Observer, RunEvent, RunReport, Say};
-use saferun_scheduler::{GiveUpReason, Hold, Outcome, SkipReason};
+use saferun_scheduler::{GiveUpReason, Hold, Outcome, SkipReason, TaskId};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -19,6 +21,8 @@ const FIGURES_PERIOD: Duration = Duration::from_millis(100);
 pub(crate) struct Json {
     file: Option<JsonFile>,
     next_figures: Duration,
+    /// Which agents do the tasks that are not concluded, where that was said.
+    agents: HashMap<TaskId, String>,
 }
 
 impl Json {
@@ -27,6 +31,7 @@ impl Json {
         Self {
             file: None,
             next_figures: Duration::ZERO,
+            agents: HashMap::new(),
         }
     }
 
@@ -35,6 +40,27 @@ impl Json {
         Self {
             file: Some(file),
             next_figures: Duration::ZERO,
+            agents: HashMap::new(),
+        }
+    }
+}
+
+impl Json {
+    /// The agent of the task that an event is about.
+    fn agent_of(&mut self, event: &RunEvent) -> Option<String> {
+        match event {
+            RunEvent::TaskAdded { task, agent, .. } => {
+                let agent = agent.clone()?;
+                self.agents.insert(*task, agent.clone());
+                Some(agent)
+            }
+            RunEvent::TaskConcluded { task, .. } => self.agents.remove(task),
+            RunEvent::TaskStarted { task, .. }
+            | RunEvent::AttemptEnded { task, .. }
+            | RunEvent::Preempting { task, .. }
+            | RunEvent::Frozen { task, .. }
+            | RunEvent::Thawed { task, .. } => self.agents.get(task).cloned(),
+            _ => None,
         }
     }
 }
@@ -48,7 +74,7 @@ impl Observer for Json {
             }
             self.next_figures = at + FIGURES_PERIOD;
         }
-        let bytes = line(event, at);
+        let bytes = line(event, self.agent_of(event).as_deref(), at);
         match &mut self.file {
             Some(file) => file.add(&bytes, matches!(event, RunEvent::RunEnded(_))),
             None => say.say(&bytes),
@@ -57,12 +83,15 @@ impl Observer for Json {
 }
 
 /// One line, its end included.
-pub(super) fn line(event: &RunEvent, at: Duration) -> Vec<u8> {
+fn line(event: &RunEvent, agent: Option<&str>, at: Duration) -> Vec<u8> {
     let (kind, fields) = told(event);
     let mut object = Map::new();
     object.insert("event".into(), kind.into());
     object.insert("at_ms".into(), millis(at));
     object.extend(fields);
+    if let Some(agent) = agent {
+        object.insert("agent".into(), agent.into());
+    }
     let mut bytes = Value::Object(object).to_string().into_bytes();
     bytes.push(b'\n');
     bytes
@@ -88,6 +117,12 @@ fn told(event: &RunEvent) -> (&'static str, Fields) {
                 "budget_bytes": budget_bytes,
                 "reserve_bytes": reserve_bytes,
             })),
+        ),
+        RunEvent::TaskAdded {
+            task, name, after, ..
+        } => (
+            "task_added",
+            task_fields(task.0, name, json!({ "after": after_values(after) })),
         ),
         RunEvent::TaskStarted {
             task,
@@ -121,10 +156,17 @@ fn told(event: &RunEvent) -> (&'static str, Fields) {
             task,
             name,
             outcome,
-        } => (
-            "task_concluded",
-            task_fields(task.0, name, Value::Object(outcome_fields(outcome))),
-        ),
+            culprit,
+        } => {
+            let mut rest = outcome_fields(outcome);
+            if let Outcome::Skipped(SkipReason::Dependency { failed }) = outcome {
+                rest.insert("failed".into(), named(*failed, culprit.as_deref()));
+            }
+            (
+                "task_concluded",
+                task_fields(task.0, name, Value::Object(rest)),
+            )
+        }
         RunEvent::Preempting {
             task,
             name,
@@ -203,6 +245,19 @@ fn task_fields(task: u64, name: &OsString, rest: Value) -> Fields {
     all
 }
 
+/// Other tasks, by number and name.
+fn after_values(after: &[(TaskId, Arc<OsString>)]) -> Value {
+    after
+        .iter()
+        .map(|(task, name)| named(*task, Some(name)))
+        .collect()
+}
+
+fn named(task: TaskId, name: Option<&OsString>) -> Value {
+    let none = OsString::new();
+    Value::Object(task_fields(task.0, name.unwrap_or(&none), json!({})))
+}
+
 fn end_fields(end: &AttemptEnd) -> Fields {
     fields(match end {
         AttemptEnd::Exited(status) => json!({ "end": "exited", "status": status }),
@@ -229,6 +284,7 @@ fn outcome_fields(outcome: &Outcome) -> Fields {
             "reason": match reason {
                 SkipReason::Stopped => "stopped",
                 SkipReason::Halted => "halted",
+                SkipReason::Dependency { .. } => "dependency",
             },
         })),
         Outcome::GivenUp(reason) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use saferun_executor::{AttemptEnd, Figures, Observer, RunEvent, Say};
 use saferun_memory::show;
-use saferun_scheduler::{Outcome, TaskId};
+use saferun_scheduler::{Outcome, SkipReason, TaskId};
 
 use super::{figures, line, words};
 use crate::error::plain;
@@ -30,6 +30,7 @@ pub(crate) struct Plain {
     /// How the last attempt of tasks not yet concluded ended, and whether for want of memory.
     ends: HashMap<TaskId, (String, bool)>,
     failures: u64,
+    skips: u64,
     preemptions: u64,
     stopping: bool,
 }
@@ -44,6 +45,7 @@ impl Plain {
             said: None,
             ends: HashMap::new(),
             failures: 0,
+            skips: 0,
             preemptions: 0,
             stopping: false,
         }
@@ -94,10 +96,15 @@ impl Observer for Plain {
                 task,
                 name,
                 outcome,
+                culprit,
             } => {
                 let end = self.ends.remove(task);
                 let name = printable::name(name);
                 match outcome {
+                    Outcome::Skipped(reason @ SkipReason::Dependency { .. }) => {
+                        let why = words::skip(*reason, culprit.as_deref());
+                        rationed(&mut self.skips, format!("skipped: {name}: {why}"), say);
+                    }
                     Outcome::Done | Outcome::Skipped(_) => {}
                     Outcome::Failed => {
                         let text = match end {
@@ -136,6 +143,7 @@ impl Observer for Plain {
             RunEvent::Note(text) => line(say, &plain(text)),
             RunEvent::Figures(figures) => self.periodically(figures, at, say),
             RunEvent::RunStarted { .. }
+            | RunEvent::TaskAdded { .. }
             | RunEvent::TaskStarted { .. }
             | RunEvent::Frozen { .. }
             | RunEvent::Thawed { .. }

@@ -1,13 +1,13 @@
 //! The end of a run in a few lines.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 use std::time::Duration;
 
 use saferun_executor::{AttemptEnd, Observer, RunEvent, RunReport, Say};
 use saferun_memory::show;
-use saferun_scheduler::{Outcome, TaskId};
+use saferun_scheduler::{Outcome, SkipReason, TaskId};
 
 use super::{line, words};
 use crate::printable;
@@ -33,6 +33,8 @@ pub(crate) struct Summary {
     failed: Named,
     victims: Named,
     given_up: Named,
+    /// Skipped because of others; those of a run that was ended are only counted.
+    skipped: Named,
     restarted: Counted,
     run_again: Counted,
 }
@@ -119,9 +121,20 @@ impl Summary {
         }
     }
 
-    fn concluded(&mut self, task: TaskId, name: &std::ffi::OsStr, outcome: &Outcome) {
+    fn concluded(
+        &mut self,
+        task: TaskId,
+        name: &OsStr,
+        outcome: &Outcome,
+        culprit: Option<&OsString>,
+    ) {
         let end = self.ends.remove(&task);
         match outcome {
+            Outcome::Skipped(reason @ SkipReason::Dependency { .. }) => {
+                let why = || words::skip(*reason, culprit);
+                self.skipped
+                    .add(|| format!("{}: {}", printable::name(name), why()));
+            }
             Outcome::Done | Outcome::Skipped(_) => {}
             Outcome::GivenUp(reason) => self
                 .given_up
@@ -150,6 +163,7 @@ impl Summary {
             self.victims
                 .say("failed for want of memory, not by its own fault", say);
             self.given_up.say("given up", say);
+            self.skipped.say("skipped", say);
         }
         if report.output_closed {
             line(
@@ -249,8 +263,9 @@ impl Observer for Summary {
                 task,
                 name,
                 outcome,
+                culprit,
             } => {
-                self.concluded(*task, name, outcome);
+                self.concluded(*task, name, outcome, culprit.as_deref());
             }
             RunEvent::RunEnded(report) => self.end(report, say),
             _ => {}

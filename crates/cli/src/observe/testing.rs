@@ -49,6 +49,7 @@ fn concluded(task: u64, text: &str, outcome: Outcome) -> RunEvent {
         task: TaskId(task),
         name: name(text),
         outcome,
+        culprit: None,
     }
 }
 
@@ -75,6 +76,18 @@ pub(super) fn eventful_run() -> Vec<RunEvent> {
             notes: vec!["no control group can be made here".into()],
             budget_bytes: 600 * MIB,
             reserve_bytes: 64 * MIB,
+        },
+        RunEvent::TaskAdded {
+            task: TaskId(0),
+            name: name("a"),
+            agent: Some("code-reviewer".into()),
+            after: Vec::new(),
+        },
+        RunEvent::TaskAdded {
+            task: TaskId(9),
+            name: name("j"),
+            agent: None,
+            after: vec![(TaskId(0), name("a")), (TaskId(2), name("c"))],
         },
         RunEvent::TaskStarted {
             task: TaskId(0),
@@ -119,6 +132,12 @@ pub(super) fn eventful_run() -> Vec<RunEvent> {
         concluded(0, "a", Outcome::Done),
         ended(2, "c", 1, AttemptEnd::Exited(3)),
         concluded(2, "c", Outcome::Failed),
+        RunEvent::TaskConcluded {
+            task: TaskId(9),
+            name: name("j"),
+            outcome: Outcome::Skipped(SkipReason::Dependency { failed: TaskId(2) }),
+            culprit: Some(name("c")),
+        },
         ended(3, "d", 1, AttemptEnd::Signaled(9)),
         concluded(3, "d", Outcome::Failed),
         ended(

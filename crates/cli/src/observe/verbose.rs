@@ -55,6 +55,7 @@ fn told(event: &RunEvent, again: bool) -> Vec<String> {
                 .chain(notes.iter().map(|note| plain(note)))
                 .collect()
         }
+        RunEvent::TaskAdded { .. } => Vec::new(),
         RunEvent::TaskStarted {
             name, attempt, pid, ..
         } => {
@@ -88,14 +89,19 @@ fn told(event: &RunEvent, again: bool) -> Vec<String> {
                 words::length(*cpu)
             ))
         }
-        RunEvent::TaskConcluded { name, outcome, .. } => match outcome {
+        RunEvent::TaskConcluded {
+            name,
+            outcome,
+            culprit,
+            ..
+        } => match outcome {
             // What ended it has just been said.
             Outcome::Done => Vec::new(),
             Outcome::Failed => one(format!("failed {}", printable::name(name))),
             Outcome::Skipped(reason) => one(format!(
                 "skipped {}: {}",
                 printable::name(name),
-                words::skip(*reason)
+                words::skip(*reason, culprit.as_deref())
             )),
             Outcome::GivenUp(reason) => one(format!(
                 "gave up {}: {}",

@@ -1,5 +1,6 @@
 //! What happened, in words.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use saferun_executor::AttemptEnd;
@@ -7,6 +8,7 @@ use saferun_memory::show;
 use saferun_scheduler::{GiveUpReason, Hold, SkipReason};
 
 use crate::error::plain;
+use crate::printable;
 
 /// A length of time as people read it.
 pub(crate) fn length(duration: Duration) -> String {
@@ -90,12 +92,19 @@ pub(crate) fn hold(hold: &Hold) -> String {
     })
 }
 
-/// Why a task was not run.
-pub(crate) fn skip(reason: SkipReason) -> &'static str {
-    match reason {
-        SkipReason::Stopped => "the run was stopped",
-        SkipReason::Halted => "the run was halted",
-    }
+/// Why a task was not run; `culprit` is the name of the one that it was skipped for.
+pub(crate) fn skip(reason: SkipReason, culprit: Option<&OsString>) -> String {
+    String::from(match (reason, culprit) {
+        (SkipReason::Stopped, _) => "the run was stopped",
+        (SkipReason::Halted, _) => "the run was halted",
+        (SkipReason::Dependency { .. }, Some(name)) => {
+            return format!(
+                "it depends on {}, which did not succeed",
+                printable::name(name)
+            );
+        }
+        (SkipReason::Dependency { .. }, None) => "what it depends on did not succeed",
+    })
 }
 
 /// What a signal does to the run; `again` if it is not the first.

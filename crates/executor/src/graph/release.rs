@@ -172,6 +172,11 @@ impl Graph {
         }
     }
 
+    /// Whether [`Graph::next_ready`] has one to hand out.
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// How many tasks were neither handed out nor skipped.
     pub fn waiting(&self) -> usize {
         self.blocked + self.ready.len()

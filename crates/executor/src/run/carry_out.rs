@@ -172,6 +172,12 @@ impl Run<'_> {
             Outcome::GivenUp(reason) => Outcome::GivenUp(self.in_full(reason)),
             other => other,
         };
+        self.say_concluded(task, outcome.clone());
+        self.release_dependents(task, &outcome);
+    }
+
+    /// Strikes a task off the books.
+    pub(super) fn say_concluded(&mut self, task: TaskId, outcome: Outcome) {
         let name = match self.names.remove(&task) {
             Some(name) => name,
             None => Arc::new(
@@ -186,10 +192,12 @@ impl Run<'_> {
         if let Err(error) = self.sequence.conclude(task) {
             self.emit(&RunEvent::Note(format!("output is lost: {error}")));
         }
+        let culprit = self.culprit(&outcome);
         self.emit(&RunEvent::TaskConcluded {
             task,
             name,
             outcome,
+            culprit,
         });
     }
 

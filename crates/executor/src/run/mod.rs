@@ -3,6 +3,7 @@
 mod attempt;
 mod carry_out;
 mod clock;
+mod dependencies;
 mod ending;
 mod feed;
 pub(crate) mod launch;
@@ -24,6 +25,7 @@ use saferun_scheduler::{Config, Scheduler, Strategy};
 use tokio::sync::mpsc;
 
 use self::clock::RunClock;
+use self::dependencies::Dependencies;
 use self::feed::Feed;
 use self::launch::Launcher;
 use self::signals::{Signals, Wish};
@@ -126,6 +128,7 @@ pub async fn run(
         active: BTreeMap::new(),
         next_task: 0,
         drained: false,
+        dependencies: source.has_dependencies().then(Dependencies::default),
         output: options.output,
         sequential: concurrency == Some(NonZeroUsize::MIN),
         sequence: Sequence::new(writer.clone(), spool.clone(), options.output.keep_order),
@@ -243,9 +246,14 @@ async fn drive(
             () = writer.room(), if congested => {}
             task = watched.feed.next(), if wants => {
                 run.on_task(task);
-                while !run.drained && run.scheduler.wants_tasks() > 0
-                    && let Some(task) = watched.feed.try_next()
-                {
+                // What waits for others takes no place, so a long list could go on and on here.
+                for _ in 0..feed::AHEAD {
+                    if run.drained || run.scheduler.wants_tasks() == 0 {
+                        break;
+                    }
+                    let Some(task) = watched.feed.try_next() else {
+                        break;
+                    };
                     run.on_task(Some(task));
                 }
             }

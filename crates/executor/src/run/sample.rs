@@ -247,7 +247,7 @@ impl Run<'_> {
             used_bytes: self.sampling.usage.used_bytes,
             running: self.active.len(),
             held: self.active.values().filter(|a| a.held || a.frozen).count(),
-            waiting: counts.queued,
+            waiting: counts.queued + self.held_back(),
             concluded: self.tally.concluded_count(),
             total: self.drained.then_some(self.next_task),
         }

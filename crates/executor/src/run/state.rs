@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use saferun_memory::Machine;
-use saferun_scheduler::{Action, Event, Hold, Scheduler, TaskId, TaskSpec};
+use saferun_scheduler::{Action, Event, Hold, Scheduler, TaskId};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::attempt::Attempt;
 use super::clock::RunClock;
+use super::dependencies::Dependencies;
 use super::launch::Launcher;
 use super::tally::Tally;
 use super::watch::Ended;
@@ -45,6 +46,8 @@ pub(crate) struct Run<'o> {
     pub(crate) active: BTreeMap<TaskId, Attempt>,
     pub(crate) next_task: u64,
     pub(crate) drained: bool,
+    /// What waits for other tasks, where the source has dependencies.
+    pub(crate) dependencies: Option<Dependencies>,
     pub(crate) output: OutputOptions,
     pub(crate) sequential: bool,
     pub(crate) sequence: Sequence,
@@ -84,6 +87,12 @@ impl Run<'_> {
 
     /// Hands an event to the scheduler and carries out all that follows.
     pub(crate) fn decide(&mut self, event: Event<'_>) {
+        self.decide_alone(event);
+        self.hand_out();
+    }
+
+    /// The same without what other tasks have waited for.
+    pub(super) fn decide_alone(&mut self, event: Event<'_>) {
         let mut actions = std::mem::take(&mut self.actions);
         self.scheduler.on(event, self.clock.now(), &mut actions);
         // Carrying out an action can end an attempt at once (a program that is not there),
@@ -101,7 +110,7 @@ impl Run<'_> {
 
     /// Whether so much has failed that nothing more is started, and the source isn't drained.
     pub(crate) fn is_halted(&self) -> bool {
-        self.scheduler.is_stopped() && !self.drained
+        self.scheduler.is_stopped() && !self.drained && self.dependencies.is_none()
     }
 
     /// One task from the source, or its end.
@@ -110,26 +119,30 @@ impl Run<'_> {
             Some(Ok(task)) => {
                 let id = TaskId(self.next_task);
                 self.next_task += 1;
-                let spec = TaskSpec {
-                    id,
-                    declared_bytes: task.declared_bytes,
-                    restartable: task.restartable,
-                    retries: task.retries,
-                    kind: task.kind,
-                };
-                self.tasks.insert(id, Arc::new(task));
-                self.decide(Event::Added(spec));
+                let task = Arc::new(task);
+                self.tasks.insert(id, Arc::clone(&task));
+                if let Err(error) = self.take_in(id, &task) {
+                    self.tasks.remove(&id);
+                    self.source_failed(error);
+                }
             }
-            Some(Err(error)) => {
-                self.source_error = Some(error);
-                self.drained = true;
-                self.decide(Event::SourceDrained);
-                self.decide(Event::StopRequested);
-            }
-            None => {
-                self.drained = true;
-                self.decide(Event::SourceDrained);
-            }
+            Some(Err(error)) => self.source_failed(error),
+            None => self.source_ended(),
+        }
+    }
+
+    fn source_failed(&mut self, error: String) {
+        self.source_error = Some(error);
+        self.source_ended();
+        self.decide(Event::StopRequested);
+    }
+
+    /// No further task will come; what waits for others still may.
+    pub(super) fn source_ended(&mut self) {
+        self.drained = true;
+        match self.dependencies {
+            Some(_) => self.hand_out(),
+            None => self.decide(Event::SourceDrained),
         }
     }
 

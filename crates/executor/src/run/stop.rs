@@ -33,11 +33,15 @@ impl Run<'_> {
             self.emit(&RunEvent::Stopping { signal });
         }
         if self.stop_count == 1 {
-            if !std::mem::replace(&mut self.drained, true) {
-                self.decide(Event::SourceDrained);
+            // A list with dependencies is read to its end, so that each task has its outcome.
+            if !self.drained && self.dependencies.is_none() {
+                self.source_ended();
             }
             self.decide(Event::StopRequested);
             return;
+        }
+        if !self.drained {
+            self.source_ended();
         }
         let now = self.clock.now();
         for attempt in self.active.values_mut() {

@@ -1,5 +1,6 @@
 //! The run as a library: real commands, for each kind of containment.
 
+mod dependencies;
 mod ends;
 mod many;
 mod output;
