@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use saferun_scheduler::{GiveUpReason, Hold, Outcome, TaskId};
 
+use crate::notice::Notice;
 use crate::slot::Tier;
 
 /// How one attempt ended, as the system saw it.
@@ -153,6 +154,9 @@ pub enum RunEvent {
         /// So much, measured, in bytes.
         freed_bytes: u64,
     },
+    /// A step of a run by batches or under a threshold of session memory, or a task begins in a
+    /// run one by one whose count is known.
+    Session(Notice),
     /// Memory was read. Comes as often as it is read; observers thin it out.
     Figures(Figures),
     /// A signal asked the run to stop.

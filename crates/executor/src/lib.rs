@@ -10,6 +10,7 @@ mod futures;
 pub mod graph;
 pub mod guard;
 mod limiter;
+mod notice;
 mod options;
 mod output;
 #[expect(unsafe_code, reason = "tokio asks for a promise about descriptors")]
@@ -24,20 +25,23 @@ mod task;
 pub use budget::{Budget, BudgetBinding};
 pub use event::{AttemptEnd, Figures, HeavyTask, Observer, RunEvent, RunReport, Say};
 pub use futures::{
-    BoxedTask, MeasureError, Notice, Options, SafeParallel, TaskError, TaskResult, boxed,
-    execute_safe_parallel, optimal_concurrency, optimal_concurrency_at, wait_until_memory_below,
+    BoxedTask, MeasureError, Options, SafeParallel, TaskError, TaskResult, boxed,
+    execute_safe_parallel, optimal_concurrency, wait_until_memory_below,
 };
 pub use graph::{OrderError, OrderedTasks};
 pub use limiter::{
     Cleared, LimitError, LimitedFunction, Limiter, LimiterOptions, OnClear, Panicked, Place,
     ZeroConcurrency, limit_function,
 };
+pub use notice::Notice;
 pub use options::{
-    Concurrency, Containment, GuardProgram, OutputMode, OutputOptions, RunOptions, Sinks,
+    Concurrency, Containment, DEFAULT_THRESHOLD_BYTES, GuardProgram, OutputMode, OutputOptions, RunOptions, Sinks,
 };
 pub use run::launch::{RUN_VARIABLE, TASK_VARIABLE};
+pub use output::spool::spool_file;
 pub use run::{LEAST_BUDGET, run};
 pub use run_id::RunId;
+pub use saferun_scheduler::optimal_concurrency_at;
 pub use slot::Tier;
 pub use survey::{Survey, survey};
 pub use task::{CommandSpec, Task, TaskSource};

@@ -8,6 +8,9 @@ use std::time::Duration;
 use saferun_memory::Amount;
 use saferun_scheduler::{Halt, Preempt, Strategy};
 
+/// The threshold of session memory where nobody has set one: 4096 MiB.
+pub const DEFAULT_THRESHOLD_BYTES: u64 = 4096 << 20;
+
 /// How many tasks run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Concurrency {
@@ -84,6 +87,11 @@ pub struct RunOptions {
     pub preempt: Preempt,
     /// How many tasks run at once.
     pub concurrency: Concurrency,
+    /// Strictly above so many bytes of session memory ([`saferun_memory::memory_usage`]) tasks
+    /// run one by one: with [`Strategy::Batch`] for the rest of the run, where `None` stands for
+    /// [`DEFAULT_THRESHOLD_BYTES`]; with [`Strategy::Continuous`] until there is room again, where
+    /// `None` sets no threshold. The other strategies have none.
+    pub threshold: Option<u64>,
     /// The configured budget; a share is of the machine's (or container's) limit.
     pub memory: Option<Amount>,
     /// What is left free for everything else; `None` is the default of the tier.
@@ -112,6 +120,7 @@ impl Default for RunOptions {
             strategy: Strategy::default(),
             preempt: Preempt::default(),
             concurrency: Concurrency::Auto,
+            threshold: None,
             memory: None,
             reserve: None,
             assumed_bytes: None,

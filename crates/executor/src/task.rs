@@ -93,6 +93,12 @@ pub trait TaskSource: Send {
     /// nothing more, ends what runs, and fails with [`crate::RunError::Source`].
     fn next_task(&mut self) -> Option<Result<Task, String>>;
 
+    /// How many tasks will come in all, where that is known before the first is taken. What a
+    /// run by batches or one by one says of its steps needs it; nothing else does.
+    fn count(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether tasks may name others in [`Task::after`]. Such a source must have an end: the
     /// run keeps what waits in memory, looks beyond it for what may start, and gives every task
     /// of the source its outcome even when it is stopped.
@@ -107,5 +113,10 @@ where
 {
     fn next_task(&mut self) -> Option<Result<Task, String>> {
         self.next()
+    }
+
+    fn count(&self) -> Option<u64> {
+        let (least, most) = self.size_hint();
+        (most == Some(least)).then_some(least as u64)
     }
 }

@@ -169,7 +169,7 @@ async fn without_verbose_nothing_is_written_and_an_observer_still_hears_all() {
         .observed_by(move |notice| notices.lock().expect("whole").push(notice.clone()));
     run_numbers(&parallel, 1).await;
     assert!(page.lines().is_empty());
-    let high = Notice::HighAtStart { bytes: 5000 * MIB };
+    let high = Notice::High { bytes: 5000 * MIB };
     assert!(heard.lock().expect("whole").contains(&high));
 }
 

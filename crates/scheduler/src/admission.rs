@@ -21,6 +21,8 @@ pub(crate) struct Admission {
     hold: Option<Hold>,
     /// The figures of the latest start, for the sanity check.
     latest: Option<Figures>,
+    /// Until when (seconds) the system is not asked for another process.
+    pub(crate) refused_until: Option<f64>,
     /// Since when (seconds) nothing runs because others take the memory.
     foreign_since: Option<f64>,
     profile: Profile,
@@ -59,15 +61,20 @@ impl Admission {
 impl Scheduler {
     /// Starts what may be started now, and notes what keeps the next one waiting.
     pub(crate) fn admit(&mut self, actions: &mut Vec<Action>) {
+        self.reach_checkpoint(actions);
         self.admission.hold = if self.queue.is_empty() {
             None
         } else if self.stopped.is_some() {
             Some(Hold::Stopped)
-        } else if self.active.len() >= self.count_limit() {
+        } else if !self.has_candidates() {
+            Some(Hold::Batch)
+        } else if self.active.len() >= self.places() {
             Some(Hold::Concurrency)
+        } else if self.is_refused() {
+            Some(Hold::Refused)
         } else if self.config.strategy == Strategy::Unlimited {
             self.admit_all(actions)
-        } else if !self.memory.is_read() {
+        } else if !self.memory.is_known() {
             Some(Hold::Unread)
         } else if self.active.is_empty() {
             self.admit_first(actions)
@@ -117,7 +124,9 @@ impl Scheduler {
         self.start(waiting, expected_peak, actions);
         if self.queue.is_empty() {
             None
-        } else if self.active.len() >= self.count_limit() {
+        } else if !self.has_candidates() {
+            Some(Hold::Batch)
+        } else if self.active.len() >= self.places() {
             Some(Hold::Concurrency)
         } else {
             self.admit_beside_others(actions)
@@ -143,7 +152,21 @@ impl Scheduler {
         let hold = self.pick(&mut admission);
         self.admission = admission;
         self.start_picks(actions);
-        if self.queue.is_empty() { None } else { hold }
+        if self.queue.is_empty() {
+            None
+        } else if !self.has_candidates() {
+            Some(Hold::Batch)
+        } else {
+            hold
+        }
+    }
+
+    /// Whether the system could make no process a moment ago.
+    fn is_refused(&self) -> bool {
+        let now = self.seconds();
+        self.admission
+            .refused_until
+            .is_some_and(|until| now < until)
     }
 
     /// The waiting tasks in the order in which they are tried: the longest first, ties by
@@ -153,7 +176,8 @@ impl Scheduler {
         order.clear();
         let outlook = self.outlook();
         for (place, waiting) in self.queue.iter().enumerate() {
-            if waiting.held_until > self.exits && !held_too {
+            let is_held = waiting.held_until > self.exits && !held_too;
+            if is_held || !self.course.takes(waiting.spec.id) {
                 continue;
             }
             if order.len() == WINDOW {
@@ -223,7 +247,7 @@ impl Scheduler {
                     alone: false,
                 });
                 busy += 1.0;
-                if self.active.len() + admission.picks.len() >= self.count_limit() {
+                if self.active.len() + admission.picks.len() >= self.places() {
                     return Some(Hold::Concurrency);
                 }
                 if busy >= self.cores_limit() {

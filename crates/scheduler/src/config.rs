@@ -8,6 +8,10 @@ pub enum Strategy {
     /// As many as memory allows at every moment.
     #[default]
     Continuous,
+    /// In batches of twice the concurrency: the next begins when all of one have ended, memory
+    /// was given back, and what the session holds has decided how many run at once
+    /// ([`crate::Batches`]).
+    Batch,
     /// One at a time.
     Sequential,
     /// All that the count allows, whatever memory says. Unsafe; for comparison.
@@ -63,6 +67,9 @@ pub struct Config {
     pub brake: bool,
     /// When failures end the whole run.
     pub halt: Halt,
+    /// Above so many bytes of session memory tasks run one by one: in [`Strategy::Batch`] for the
+    /// rest of the run, in [`Strategy::Continuous`] until there is room again. Others ignore it.
+    pub threshold_bytes: Option<u64>,
     /// The assumed peak in bytes of a task of which nothing is known (`--task-memory`); `None`
     /// leaves it to the prior.
     pub assumed_bytes: Option<u64>,
@@ -77,6 +84,7 @@ impl Default for Config {
             cores: NonZeroUsize::MIN,
             brake: true,
             halt: Halt::default(),
+            threshold_bytes: None,
             assumed_bytes: None,
         }
     }

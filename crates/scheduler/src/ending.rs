@@ -7,7 +7,7 @@ use crate::config::{FailureLimit, Halt};
 use crate::event::Exit;
 use crate::learning::Lesson;
 use crate::task::{GiveUpReason, Outcome, SkipReason, TaskId, TaskSpec};
-use crate::tuning::VICTIM_ATTEMPTS;
+use crate::tuning::{REFUSALS, REFUSED_SECONDS, VICTIM_ATTEMPTS};
 
 /// Concluded tasks from which on a share of failures means anything.
 const SHARE_FROM: u64 = 3;
@@ -53,9 +53,15 @@ impl Scheduler {
             self.champion = None;
         }
         attempt.seen = attempt.seen.max(bytes(peak_bytes));
-        let by_itself = !attempt.is_ending() || exit == Exit::Success;
+        let by_itself = match exit {
+            Exit::Success => true,
+            // It was never there, so nothing has come free.
+            Exit::Refused => false,
+            Exit::Failure | Exit::Victim | Exit::Ended => !attempt.is_ending(),
+        };
         if by_itself {
             self.exits += 1;
+            self.admission.refused_until = None;
         }
         if exit == Exit::Success || (exit == Exit::Failure && by_itself) {
             self.learn_from(&attempt);
@@ -84,15 +90,19 @@ impl Scheduler {
             (_, State::Ending(EndCause::GiveUp(reason))) => {
                 Next::Conclude(Outcome::GivenUp(reason))
             }
-            (Exit::Ended | Exit::Victim, State::Ending(EndCause::Preempt { .. })) => {
+            (
+                Exit::Ended | Exit::Victim | Exit::Refused,
+                State::Ending(EndCause::Preempt { .. }),
+            ) => {
                 attempt.past.endings = attempt.past.endings.saturating_add(1);
                 Next::RunAgain
             }
-            (Exit::Ended | Exit::Victim, State::Ending(EndCause::Stop)) => {
+            (Exit::Ended | Exit::Victim | Exit::Refused, State::Ending(EndCause::Stop)) => {
                 let reason = self.stopped.unwrap_or(SkipReason::Stopped);
                 Next::Conclude(Outcome::Skipped(reason))
             }
             (Exit::Victim, State::Running | State::Frozen) => self.next_after_victim(attempt),
+            (Exit::Refused, State::Running | State::Frozen) => self.next_after_refusal(attempt),
             // An end that nobody asked for is a failure like any other.
             (Exit::Failure | Exit::Ended, _) => {
                 attempt.past.failures = attempt.past.failures.saturating_add(1);
@@ -124,6 +134,21 @@ impl Scheduler {
         Next::RunAgain
     }
 
+    /// What the system refused to start is tried again after a pause, or after an exit. It was
+    /// never begun, so it needs no right to be run again; while others run they may be what
+    /// leaves no process to it, so only refusals without any count.
+    fn next_after_refusal(&mut self, attempt: &mut Attempt) -> Next {
+        self.admission.refused_until = Some(self.seconds() + REFUSED_SECONDS);
+        if self.active.is_empty() {
+            attempt.past.refusals = attempt.past.refusals.saturating_add(1);
+        }
+        if attempt.past.refusals >= REFUSALS {
+            Next::Conclude(Outcome::Failed)
+        } else {
+            Next::RunAgain
+        }
+    }
+
     fn run_again(&mut self, attempt: Attempt, actions: &mut Vec<Action>) {
         if let Some(reason) = self.stopped {
             self.conclude(attempt.spec.id, Outcome::Skipped(reason), actions);
@@ -143,6 +168,7 @@ impl Scheduler {
             Outcome::Skipped(_) => self.counts.skipped += 1,
             Outcome::GivenUp(_) => self.counts.given_up += 1,
         }
+        self.course.concluded(task);
         actions.push(Action::Conclude { task, outcome });
         self.halt_if_too_many_failed(actions);
     }

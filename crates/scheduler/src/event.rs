@@ -12,6 +12,13 @@ pub enum Event<'a> {
     SourceDrained,
     /// Memory was read.
     Reading(Reading<'a>),
+    /// Memory could not be read: what was read before is out of date, and nothing is started on
+    /// it until the next [`Event::Reading`].
+    Unread,
+    /// What the session holds was read, in bytes; `None` is not known. It answers an
+    /// [`crate::Action::Checkpoint`], and comes now and then where [`crate::Strategy::Continuous`]
+    /// is bound by a threshold.
+    SessionMemory(Option<u64>),
     /// An attempt ended, by itself or because an action asked for it; its slot is empty.
     Exited {
         /// Whose attempt.
@@ -36,6 +43,9 @@ pub enum Exit {
     /// It failed while its group was short of memory, or the kernel killed it for memory: not
     /// the program's fault; it is run again if it may be.
     Victim,
+    /// The system could not start it, for want of something other than memory (processes,
+    /// descriptors): nothing was begun, and the same may succeed later.
+    Refused,
     /// It ended because the driver carried out an [`crate::Action::End`].
     Ended,
 }

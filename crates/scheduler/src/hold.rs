@@ -21,7 +21,11 @@ pub enum Hold {
     Alone,
     /// What waits was ended to make room, and waits for another task to exit.
     Ended,
-    /// Memory has not been read yet.
+    /// It waits for the batch that runs to end, or for the checkpoint between two batches.
+    Batch,
+    /// The system could start no further process a moment ago; it is tried again soon.
+    Refused,
+    /// Memory has not been read yet, or could not be read.
     Unread,
     /// The run is stopped or halted.
     Stopped,

@@ -14,16 +14,19 @@
 //!    nothing may be ended, frozen (`freezing`).
 //! 4. What can't be finished is given up, with its reason (`surrender`).
 //! 5. If nothing is short of room, waiting tasks are admitted whose growth to come fits the
-//!    expected use of all that runs (`admission`, `expectation`, `profile`).
+//!    expected use of all that runs (`admission`, `expectation`, `profile`); of batches only
+//!    those of the batch that runs (`batches`, `course`).
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
 mod action;
 mod admission;
 mod attempt;
+mod batches;
 mod champion;
 mod config;
 mod counts;
+mod course;
 mod curve;
 mod ending;
 mod event;
@@ -43,6 +46,7 @@ mod task;
 mod tuning;
 
 pub use action::{Action, EndCause};
+pub use batches::{Batches, Fallback, Plan, optimal_concurrency_at};
 pub use config::{Config, FailureLimit, Halt, Preempt, Strategy};
 pub use counts::Counts;
 pub use event::{Event, Exit, Reading, TaskReading};
@@ -52,6 +56,7 @@ pub use task::{GiveUpReason, Outcome, SkipReason, TaskId, TaskSpec};
 use std::time::Duration;
 
 use admission::Admission;
+use course::Course;
 use learning::Learning;
 use memory::Memory;
 use pressure::Pressure;
@@ -74,6 +79,8 @@ pub struct Scheduler {
     pressure: Pressure,
     surrender: Surrender,
     admission: Admission,
+    batches: Batches,
+    course: Course,
     counts: Counts,
     /// Exits of attempts that nobody asked to end.
     exits: u64,
@@ -87,6 +94,8 @@ impl Scheduler {
     pub fn new(config: Config) -> Self {
         Self {
             grade: Grade::of(config.preempt),
+            batches: Self::batches(&config),
+            course: Course::of(config.strategy),
             config,
             now: Duration::ZERO,
             queue: Queue::default(),
@@ -122,6 +131,14 @@ impl Scheduler {
                 self.refuse_what_never_fits(actions);
                 self.steer(true, actions);
             }
+            Event::Unread => {
+                self.memory.lose_sight(self.seconds());
+                self.admit(actions);
+            }
+            Event::SessionMemory(bytes) => {
+                self.observe_session(bytes, actions);
+                self.admit(actions);
+            }
             Event::Exited {
                 task,
                 exit,
@@ -139,7 +156,7 @@ impl Scheduler {
     fn steer(&mut self, is_reading: bool, actions: &mut Vec<Action>) {
         if self.config.strategy == Strategy::Unlimited {
             self.choose_champion(actions);
-        } else if self.memory.is_read() {
+        } else if self.memory.is_known() {
             self.choose_champion(actions);
             self.relieve(actions);
             self.freeze_and_thaw(actions);
@@ -170,9 +187,11 @@ impl Scheduler {
         self.stopped.is_some()
     }
 
-    /// Whether the source is drained and every task is concluded.
+    /// Whether the source is drained, every task is concluded, and no checkpoint that was asked
+    /// for is outstanding (the last batch has one too).
     pub fn is_finished(&self) -> bool {
-        self.drained && self.queue.is_empty() && self.active.is_empty()
+        let is_awaited = self.course.awaits_checkpoint() && self.stopped.is_none();
+        self.drained && self.queue.is_empty() && self.active.is_empty() && !is_awaited
     }
 
     /// The task that is never frozen and never ended, if one is active.

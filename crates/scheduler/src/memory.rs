@@ -14,15 +14,29 @@ pub(crate) struct Memory {
     pub(crate) budget: f64,
     pub(crate) undisturbed: f64,
     pub(crate) used: f64,
-    /// When it was last read, in seconds of the run.
-    pub(crate) read: Option<f64>,
+    /// When it was last looked at, in seconds of the run, whether it could be read or not.
+    pub(crate) looked: Option<f64>,
+    /// Whether it was ever read, and whether it could be at the last look.
+    read: bool,
+    known: bool,
     /// What tasks held that exited lately, and when: it may still be counted as used.
     leaving: VecDeque<(f64, f64)>,
 }
 
 impl Memory {
     pub(crate) fn is_read(&self) -> bool {
-        self.read.is_some()
+        self.read
+    }
+
+    /// Whether the last reading still stands.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// Notes that memory could not be read.
+    pub(crate) fn lose_sight(&mut self, now: f64) {
+        self.looked = Some(now);
+        self.known = false;
     }
 
     /// Whether others take memory that would be ours.
@@ -57,7 +71,9 @@ impl Scheduler {
         self.memory.budget = bytes(reading.budget_bytes);
         self.memory.undisturbed = bytes(reading.undisturbed_bytes.max(reading.budget_bytes));
         self.memory.used = bytes(reading.used_bytes);
-        self.memory.read = Some(now);
+        self.memory.looked = Some(now);
+        self.memory.read = true;
+        self.memory.known = true;
         self.memory.forget(now);
         for one in reading.tasks {
             if let Some(attempt) = self.active.find_mut(one.task) {
@@ -136,7 +152,7 @@ impl Scheduler {
     pub(crate) fn count_limit(&self) -> usize {
         match self.config.strategy {
             Strategy::Sequential => 1,
-            Strategy::Continuous | Strategy::Unlimited => self
+            Strategy::Continuous | Strategy::Batch | Strategy::Unlimited => self
                 .config
                 .concurrency
                 .map_or(usize::MAX, std::num::NonZeroUsize::get),

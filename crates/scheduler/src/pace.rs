@@ -16,16 +16,17 @@ impl Scheduler {
     /// How long from `now` (a delay, not a point in time; zero if it is overdue) until the
     /// scheduler wants its next [`crate::Event::Reading`] at the latest, given that nothing else
     /// happens: soon while growth or a pending admission makes time matter, `None` when only a
-    /// new task can change anything. It is counted from the last reading, so asking again after
+    /// new task can change anything. It is counted from the last reading (or from the last time memory could not
+    /// be read), so asking again after
     /// every event never postpones the reading.
     pub fn next_reading(&self, now: Duration) -> Option<Duration> {
         if self.active.is_empty() && self.queue.is_empty() {
             return None;
         }
-        let Some(read) = self.memory.read else {
+        let Some(looked) = self.memory.looked else {
             return Some(Duration::ZERO);
         };
-        let due = read + self.interval();
+        let due = looked + self.interval();
         let wait = (due - now.max(self.now).as_secs_f64()).clamp(0.0, LONGEST);
         Some(Duration::from_secs_f64(wait))
     }
@@ -54,7 +55,7 @@ impl Scheduler {
         let mut interval = (quiet / 4.0).clamp(tick, LONGEST);
         if matches!(
             self.admission.hold(),
-            Some(Hold::Memory { .. } | Hold::Unread | Hold::Cores)
+            Some(Hold::Memory { .. } | Hold::Unread | Hold::Cores | Hold::Refused)
         ) {
             interval = interval.min(EXPECTANT);
         }

@@ -15,6 +15,8 @@ pub(crate) struct Past {
     pub(crate) failures: u32,
     /// Attempts that failed for want of memory.
     pub(crate) victims: u32,
+    /// Starts that the system refused while nothing else ran.
+    pub(crate) refusals: u32,
     /// The highest use that any of them reached, in bytes.
     pub(crate) reached: f64,
     /// When it was last let go on after being frozen.

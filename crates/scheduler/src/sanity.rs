@@ -2,6 +2,8 @@
 
 use crate::action::EndCause;
 use crate::attempt::State;
+use crate::course::Course;
+use crate::task::TaskId;
 use crate::tuning::WINDOW;
 use crate::{Scheduler, Strategy};
 
@@ -62,6 +64,27 @@ impl Scheduler {
     fn check_admission(&self) -> Result<(), String> {
         if self.active.len() > self.count_limit() {
             return Err(format!("{} tasks are active", self.active.len()));
+        }
+        if let Course::Batch {
+            concurrency,
+            members,
+            ..
+        } = &self.course
+        {
+            if self.active.len() > *concurrency {
+                return Err("more of a batch are active than may be".into());
+            }
+            let is_stray = |id| !members.contains(id);
+            if self.active.iter().any(|attempt| is_stray(&attempt.spec.id)) {
+                return Err("two batches overlap".into());
+            }
+            let is_there = |id: &TaskId| self.active.contains(*id) || self.queue.contains(*id);
+            if !members.iter().all(is_there) || members.len() > 2 * concurrency {
+                return Err(format!("not a batch: {members:?}"));
+            }
+        }
+        if matches!(self.course, Course::Between { .. }) && !self.active.is_empty() {
+            return Err("tasks run between two batches".into());
         }
         if let Some(figures) = self.admission.latest()
             && !figures.alone

@@ -146,6 +146,15 @@ pub(crate) const STUCK_SECONDS: f64 = 0.500;
 pub(crate) const FOREIGN_SECONDS: f64 = 5.0;
 /// A task that was so often the victim of pressure runs alone.
 pub(crate) const VICTIM_ATTEMPTS: u32 = 3;
+/// After a refused start nothing is started for so long (seconds), unless something exits.
+pub(crate) const REFUSED_SECONDS: f64 = 0.500;
+/// A start that is refused so often while nothing else runs has failed.
+pub(crate) const REFUSALS: u32 = 3;
+/// After the threshold of session memory was passed, tasks run side by side again once the
+/// session holds no more than this part of it,
+pub(crate) const BACK_SHARE: f64 = 0.875;
+/// and has done so for this long (seconds).
+pub(crate) const BACK_SECONDS: f64 = 1.0;
 /// Memory of a task that ended may still be counted for so long (seconds) after its exit; 4 to
 /// 26 ms were measured on real processes.
 pub(crate) const RETURN_SECONDS: f64 = 0.050;

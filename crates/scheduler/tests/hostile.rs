@@ -40,7 +40,12 @@ fn random_run(seed: u64) -> u64 {
                 added += u64::from(!repeats);
                 model.on(Event::Added(random_task(&mut random, id, sane)));
             }
-            25..70 => read(&mut model, &mut random, sane),
+            25..28 => model.on(Event::Unread),
+            28..34 => {
+                let session = (!random.one_in(10)).then(|| any_size(&mut random, sane));
+                model.on(Event::SessionMemory(session));
+            }
+            34..70 => read(&mut model, &mut random, sane),
             70..95 => exit(&mut model, &mut random, sane, added),
             95..97 => {
                 let task = TaskId(random.next());
@@ -71,6 +76,7 @@ fn finish(model: &mut Model, random: &mut Random) {
         );
         model.now += Duration::from_millis(20);
         read_sensibly(model);
+        model.on(Event::SessionMemory(Some(1 << 20)));
         let Some(&task) = model.active().nth(random.below(3) as usize) else {
             continue;
         };
@@ -137,6 +143,7 @@ fn random_config(random: &mut Random) -> Config {
         strategy: match random.below(10) {
             0 => Strategy::Sequential,
             1 => Strategy::Unlimited,
+            2..4 => Strategy::Batch,
             _ => Strategy::Continuous,
         },
         preempt: match random.below(3) {
@@ -155,6 +162,11 @@ fn random_config(random: &mut Random) -> Config {
             0 => Halt::Soon(limit),
             1 => Halt::Now(limit),
             _ => Halt::Never,
+        },
+        threshold_bytes: if random.one_in(2) {
+            Some(any_size(random, false))
+        } else {
+            None
         },
         assumed_bytes: if random.one_in(5) {
             Some(any_size(random, false))
@@ -268,6 +280,7 @@ fn exit(model: &mut Model, random: &mut Random, sane: bool, added: u64) {
     let exit = match random.below(8) {
         0 => Exit::Failure,
         1 => Exit::Victim,
+        4 => Exit::Refused,
         2 | 3 => Exit::Ended,
         _ => Exit::Success,
     };

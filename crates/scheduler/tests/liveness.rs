@@ -64,11 +64,12 @@ fn random_config(random: &mut Random) -> Config {
         } else {
             None
         },
-        strategy: if random.one_in(8) {
-            Strategy::Sequential
-        } else {
-            Strategy::Continuous
+        strategy: match random.below(8) {
+            0 => Strategy::Sequential,
+            1 | 2 => Strategy::Batch,
+            _ => Strategy::Continuous,
         },
+        threshold_bytes: random.one_in(2).then(|| random.below(900) * MIB),
         cores: NonZeroUsize::new(64).unwrap(),
         ..Config::default()
     }

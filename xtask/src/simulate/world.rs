@@ -76,6 +76,8 @@ struct World<'a> {
     readings: Vec<TaskReading>,
     step: u64,
     handed: usize,
+    /// A checkpoint that was asked for and not reported.
+    checkpoint: bool,
     result: Result,
 }
 
@@ -96,6 +98,7 @@ impl<'a> World<'a> {
             readings: Vec::new(),
             step: 0,
             handed: 0,
+            checkpoint: false,
             result: Result::default(),
         }
     }
@@ -105,6 +108,10 @@ impl<'a> World<'a> {
         let mut due = self.next_due();
         loop {
             self.hand_over();
+            if std::mem::take(&mut self.checkpoint) {
+                // Nothing runs then, and nobody else is here.
+                self.on(Event::SessionMemory(Some(0)));
+            }
             if self.scheduler.is_finished() {
                 break;
             }
@@ -165,7 +172,11 @@ impl<'a> World<'a> {
             }
             Action::Freeze { task } => self.process(task).frozen = true,
             Action::Thaw { task } => self.process(task).frozen = false,
-            Action::Reclaim => {}
+            Action::Reclaim
+            | Action::Batch { .. }
+            | Action::OneByOne(_)
+            | Action::SideBySide { .. } => {}
+            Action::Checkpoint { .. } => self.checkpoint = true,
             Action::End { task, cause } => {
                 let until = self.step + DELAY_STEPS;
                 self.process(task).life = Life::Dying(until);

@@ -12,7 +12,7 @@ use crate::error::{CliError, plain_cause};
 use crate::exit::Exit;
 use crate::items::{CommandLine, Work};
 use crate::observe::{
-    Bar, Json, JsonFile, Observers, Plain, Summary, Terminal, Verbose, plain_writer,
+    Bar, Json, JsonFile, Observers, Plain, Steps, Summary, Terminal, Verbose, plain_writer,
 };
 use crate::printable::printable;
 use crate::settings::{JsonTarget, RunSettings};
@@ -147,6 +147,7 @@ fn execute(
         Shown::Nothing => {}
     }
     if shown != Shown::Json {
+        observers.add(Steps::new(shown == Shown::Verbose));
         observers.add(Summary::new(work.once, shown != Shown::Nothing));
     }
     let sinks = sinks(terminal.as_ref()).map_err(failed("the output can't be opened"))?;
@@ -154,6 +155,7 @@ fn execute(
         strategy: settings.strategy,
         preempt: settings.preempt,
         concurrency: settings.concurrency,
+        threshold: settings.threshold,
         memory: settings.memory,
         reserve: settings.reserve,
         assumed_bytes: settings.task_memory,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::json_file::JsonFile;
+use super::json_steps::step;
 
 /// How often figures are said at most.
 const FIGURES_PERIOD: Duration = Duration::from_millis(100);
@@ -97,7 +98,7 @@ fn line(event: &RunEvent, agent: Option<&str>, at: Duration) -> Vec<u8> {
     bytes
 }
 
-type Fields = Map<String, Value>;
+pub(super) type Fields = Map<String, Value>;
 
 fn told(event: &RunEvent) -> (&'static str, Fields) {
     match event {
@@ -191,6 +192,7 @@ fn told(event: &RunEvent) -> (&'static str, Fields) {
         RunEvent::Reclaimed { freed_bytes } => {
             ("reclaimed", fields(json!({ "freed_bytes": freed_bytes })))
         }
+        RunEvent::Session(notice) => step(notice),
         RunEvent::Figures(figures) => ("figures", figure_fields(figures)),
         RunEvent::Stopping { signal } => ("stopping", fields(json!({ "signal": signal }))),
         RunEvent::Note(text) => ("note", fields(json!({ "text": text }))),
@@ -198,7 +200,7 @@ fn told(event: &RunEvent) -> (&'static str, Fields) {
     }
 }
 
-fn fields(value: Value) -> Fields {
+pub(super) fn fields(value: Value) -> Fields {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -341,6 +343,8 @@ fn hold_fields(hold: &Hold) -> Fields {
         Hold::Stalled => json!({ "reason": "stalled" }),
         Hold::Alone => json!({ "reason": "alone" }),
         Hold::Ended => json!({ "reason": "ended" }),
+        Hold::Batch => json!({ "reason": "batch" }),
+        Hold::Refused => json!({ "reason": "refused" }),
         Hold::Unread => json!({ "reason": "unread" }),
         Hold::Stopped => json!({ "reason": "stopped" }),
     })

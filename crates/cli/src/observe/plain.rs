@@ -150,6 +150,7 @@ impl Observer for Plain {
             | RunEvent::BrakeEngaged(_)
             | RunEvent::Holding { .. }
             | RunEvent::Reclaimed { .. }
+            | RunEvent::Session(_)
             | RunEvent::RunEnded(_) => {}
         }
     }

@@ -136,6 +136,7 @@ fn told(event: &RunEvent, again: bool) -> Vec<String> {
         RunEvent::Figures(at) => one(figures::state(at)),
         RunEvent::Stopping { signal } => one(words::stopping(*signal, again)),
         RunEvent::Note(text) => one(plain(text)),
-        RunEvent::RunEnded(_) => Vec::new(),
+        // Said by another observer, in the words of a program's own tasks.
+        RunEvent::Session(_) | RunEvent::RunEnded(_) => Vec::new(),
     }
 }

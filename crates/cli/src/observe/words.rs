@@ -87,6 +87,8 @@ pub(crate) fn hold(hold: &Hold) -> String {
         Hold::Stalled => "what runs needs more memory than is free",
         Hold::Alone => "a task runs alone",
         Hold::Ended => "what was ended to make room waits for another to finish",
+        Hold::Batch => "the next batch waits for the end of this one and for memory to be measured",
+        Hold::Refused => "the system can start no further process now",
         Hold::Unread => "memory is being read",
         Hold::Stopped => "the run ends",
     })

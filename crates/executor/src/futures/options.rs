@@ -1,5 +1,7 @@
 //! How tasks are run within a program.
 
+use crate::options::DEFAULT_THRESHOLD_BYTES;
+
 /// How tasks are run within a program; what isn't named stays as it is by default:
 /// `Options { verbose: true, ..Options::default() }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +22,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             concurrency: 2,
-            memory_threshold: 4096 << 20,
+            memory_threshold: DEFAULT_THRESHOLD_BYTES,
             force_gc: true,
             verbose: false,
         }

@@ -4,15 +4,16 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use saferun_memory::{clean_up_measured, memory_usage};
+use saferun_scheduler::{Batches, Fallback, Plan, optimal_concurrency_at};
 
 use super::error::TaskError;
-use super::notice::Notice;
 use super::options::Options;
-use super::planner::{Fallback, Plan, Planner, optimal_concurrency_at};
 use crate::limiter::{Limiter, ZeroConcurrency};
+use crate::notice::Notice;
 
 /// What became of a task.
 pub type TaskResult<T, E> = Result<T, TaskError<E>>;
@@ -170,9 +171,9 @@ impl SafeParallel {
             ..
         } = self.options;
         let mut results = Vec::with_capacity(tasks.len());
-        let mut planner = Planner::new(tasks.len(), concurrency, memory_threshold);
+        let mut batches = Batches::new(NonZeroUsize::new(concurrency), memory_threshold);
         self.say(Notice::Starting {
-            tasks: tasks.len(),
+            tasks: tasks.len() as u64,
             concurrency,
         });
         let mut memory = self.measure();
@@ -181,9 +182,8 @@ impl SafeParallel {
             self.say(Notice::InitialMemory { bytes });
         }
         let mut tasks = tasks.into_iter();
-        loop {
-            match planner.next(memory.as_ref().ok().copied()) {
-                Plan::Done => break,
+        while tasks.len() > 0 {
+            match batches.next(memory.as_ref().ok().copied(), tasks.len()) {
                 Plan::Batch {
                     number,
                     tasks: count,
@@ -197,10 +197,14 @@ impl SafeParallel {
                     results.extend(side_by_side(batch, concurrency).await);
                     if self.options.force_gc {
                         let freed_bytes = self.clean_up();
-                        self.say(Notice::BatchComplete { freed_bytes });
+                        self.say(Notice::BatchComplete {
+                            number,
+                            freed_bytes,
+                        });
                     }
                 }
-                Plan::Sequential { tasks: count, why } => {
+                Plan::OneByOne(why) => {
+                    let count = tasks.len() as u64;
                     self.say_fallback(why, &memory);
                     for (number, task) in (1..).zip(tasks.by_ref()) {
                         self.say(Notice::Sequential {
@@ -244,14 +248,8 @@ impl SafeParallel {
     }
 
     fn say_fallback(&self, why: Fallback, memory: &Result<u64, MeasureError>) {
-        self.say(match (why, memory) {
-            (Fallback::HighAtStart(bytes), _) => Notice::HighAtStart { bytes },
-            (Fallback::HighBeforeBatch(bytes), _) => Notice::HighBeforeBatch { bytes },
-            (Fallback::Unknown, Err(error)) => Notice::Unknown {
-                reason: error.to_string(),
-            },
-            (Fallback::Unknown, Ok(_)) => unreachable!("it was read"),
-        });
+        let reason = memory.as_ref().err().map(ToString::to_string);
+        self.say(Notice::of_fallback(why, reason.unwrap_or_default()));
     }
 
     fn say(&self, notice: Notice) {

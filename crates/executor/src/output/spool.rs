@@ -11,6 +11,16 @@ use rustix::fs::{Mode, OFlags};
 #[cfg(target_os = "linux")]
 const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
 
+/// An empty file without a name, for what is too large to be kept in memory: it lies on no file
+/// system that is memory itself, and is gone with its last descriptor.
+///
+/// # Errors
+///
+/// There is no place for one.
+pub fn spool_file() -> io::Result<File> {
+    Spool::find()?.file()
+}
+
 /// A directory for spool files.
 #[derive(Debug, Clone)]
 pub(crate) struct Spool {

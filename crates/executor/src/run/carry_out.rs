@@ -21,6 +21,10 @@ impl Run<'_> {
             Action::Freeze { task } => self.set_frozen(task, true),
             Action::Thaw { task } => self.set_frozen(task, false),
             Action::Reclaim => self.slots.reclaim(),
+            Action::Checkpoint { after } => self.reach_checkpoint(after),
+            Action::Batch { number, tasks, .. } => self.tell_batch(number, tasks),
+            Action::OneByOne(why) => self.tell_one_by_one(why),
+            Action::SideBySide { session_bytes } => self.tell_side_by_side(session_bytes),
             Action::End { task, cause } => {
                 if let EndCause::Preempt {
                     needed_bytes,
@@ -53,6 +57,7 @@ impl Run<'_> {
         let name = self.name(id, &task);
         let now = self.clock.now();
         self.tally.started(now);
+        self.tell_begun(number);
         let launched = self
             .slots
             .take()
@@ -106,7 +111,12 @@ impl Run<'_> {
         further: &mut Vec<Action>,
     ) {
         let (end, exit) = match error {
-            SpawnError::Process(_) => (AttemptEnd::Victim(error.to_string()), Exit::Victim),
+            // Memory was short: as with any other victim.
+            SpawnError::Process(cause) if cause.raw_os_error() == Some(libc::ENOMEM) => {
+                (AttemptEnd::Victim(error.to_string()), Exit::Victim)
+            }
+            // There are too many processes or descriptors, here or elsewhere: it may go later.
+            SpawnError::Process(_) => (AttemptEnd::NotStarted(error.to_string()), Exit::Refused),
             _ => (AttemptEnd::NotStarted(error.to_string()), Exit::Failure),
         };
         let now = self.clock.now();

@@ -8,6 +8,7 @@ mod ending;
 mod feed;
 pub(crate) mod launch;
 mod sample;
+mod session;
 mod signals;
 mod state;
 mod stop;
@@ -28,6 +29,7 @@ use self::clock::RunClock;
 use self::dependencies::Dependencies;
 use self::feed::Feed;
 use self::launch::Launcher;
+use self::session::Session;
 use self::signals::{Signals, Wish};
 use self::state::Run;
 use self::tally::Tally;
@@ -103,6 +105,8 @@ pub async fn run(
         (_, Concurrency::Count(count)) => Some(count),
         (_, Concurrency::Auto) => None,
     };
+    let threshold = Session::threshold(options.strategy, options.threshold);
+    let (measured, measured_receiver) = mpsc::unbounded_channel();
     let spool = Spool::find().ok();
     let mut run = Run {
         clock: RunClock::start(),
@@ -115,6 +119,7 @@ pub async fn run(
             // margins for that are the brake's, not the scheduler's.
             brake: true,
             halt: options.halt,
+            threshold_bytes: threshold,
             assumed_bytes: options.assumed_bytes,
         }),
         machine,
@@ -140,6 +145,13 @@ pub async fn run(
         grace: options.grace,
         figures: Figures::default(),
         sampling: sample::Sampling::default(),
+        session: Session::new(
+            options.strategy,
+            options.concurrency,
+            threshold,
+            source.count(),
+            measured,
+        ),
         last_hold: None,
         source_error: None,
         stop_count: 0,
@@ -156,11 +168,13 @@ pub async fn run(
         reserve_bytes: current.reserve_bytes,
     });
     run.look(true);
+    run.open_session();
     let feed = Feed::start(source).map_err(system("no thread for the input"))?;
     let watched = Watched {
         signals,
         feed,
         ended: ended_receiver,
+        measured: measured_receiver,
         breach: watch_fd(run.slots.breach())?,
         program: options.guard,
         id,
@@ -168,6 +182,7 @@ pub async fn run(
     };
     let mut signals = drive(&mut run, watched, &mut guard).await?;
 
+    run.close_session();
     let clean = run.slots.shutdown();
     if let Some(guard) = guard {
         // Only now, so that what happens until here is still watched.
@@ -200,6 +215,8 @@ struct Watched {
     feed: Feed,
     // Unbounded, but there is at most one message for each active attempt.
     ended: mpsc::UnboundedReceiver<watch::Ended>,
+    /// What the session holds: at most one at a time.
+    measured: mpsc::UnboundedReceiver<session::Measured>,
     breach: Option<Readable>,
     program: Option<crate::options::GuardProgram>,
     id: RunId,
@@ -219,6 +236,11 @@ async fn drive(
             skip_the_rest(run, &mut watched.feed);
             continue;
         }
+        if run.report_checkpoint() {
+            // What follows may have been the end.
+            continue;
+        }
+        run.measure_when_due();
         let next_look = run.next_look();
         let wants = !run.drained && wants_tasks(run);
         let congested = !run.drained && run.writer.is_congested();
@@ -237,6 +259,7 @@ async fn drive(
                 guard_gone = guard_watch(guard.as_ref())?;
             }
             Some(ended) = watched.ended.recv() => run.on_ended(ended),
+            Some(measured) = watched.measured.recv() => run.on_measured(measured),
             () = writer.closed(), if run.stop_count == 0 => {
                 run.tally.output_closed();
                 run.stop(None);

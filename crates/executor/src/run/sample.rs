@@ -71,6 +71,7 @@ impl Run<'_> {
                         "memory in use can't be read: {error}"
                     )));
                 }
+                self.decide(Event::Unread);
                 return self.go_on_blind(now);
             }
         }
@@ -82,6 +83,7 @@ impl Run<'_> {
         self.read_machine(now, usage.used_bytes);
         self.tally
             .memory(usage.used_bytes, self.current.limit_bytes);
+        self.session.note_use(usage.used_bytes);
         for attempt in self.active.values_mut() {
             attempt.accrue(now);
             // A slot that can't be read keeps its last figure.
@@ -233,7 +235,12 @@ impl Run<'_> {
             used_bytes: self.sampling.usage.used_bytes,
             tasks: &readings,
         };
-        self.decide(Event::Reading(reading));
+        if self.sampling.machine_unreadable {
+            // What is free then is not known, whatever our own tasks use.
+            self.decide(Event::Unread);
+        } else {
+            self.decide(Event::Reading(reading));
+        }
         self.sampling.readings = readings;
         self.figures = self.figures();
         let figures = self.figures;

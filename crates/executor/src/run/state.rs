@@ -59,6 +59,7 @@ pub(crate) struct Run<'o> {
     pub(crate) grace: Duration,
     pub(crate) figures: Figures,
     pub(crate) sampling: super::sample::Sampling,
+    pub(crate) session: super::session::Session,
     pub(crate) last_hold: Option<Hold>,
     pub(crate) source_error: Option<String>,
     pub(crate) stop_count: u32,

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test uses its own part of the model")]
 
+mod batches;
 pub(crate) mod steps;
 pub(crate) mod world;
 
@@ -71,6 +72,7 @@ pub(crate) struct Model {
     pub(crate) now: Duration,
     pub(crate) stop_requested: bool,
     pub(crate) events: u64,
+    batches: batches::Batches,
     /// The last actions, for whoever carries them out.
     pub(crate) actions: Vec<Action>,
 }
@@ -86,6 +88,7 @@ impl Model {
             now: Duration::ZERO,
             stop_requested: false,
             events: 0,
+            batches: batches::Batches::default(),
             actions: Vec::new(),
         }
     }
@@ -117,7 +120,7 @@ impl Model {
                 }
             }
             Event::StopRequested => self.stop_requested = true,
-            Event::SourceDrained | Event::Reading(_) => {}
+            Event::SourceDrained | Event::Reading(_) | Event::Unread | Event::SessionMemory(_) => {}
         }
         let exited = match event {
             Event::Exited { task, .. } => Some(task),
@@ -127,6 +130,7 @@ impl Model {
         actions.clear();
         self.scheduler.on(event, self.now, &mut actions);
         for action in &actions {
+            self.check_batches(action);
             self.check(action, champion);
         }
         self.actions = actions;
@@ -174,6 +178,10 @@ impl Model {
                 task.place = Place::Running;
             }
             Action::Reclaim => assert!(!unlimited),
+            Action::Checkpoint { .. }
+            | Action::Batch { .. }
+            | Action::OneByOne(_)
+            | Action::SideBySide { .. } => {}
             Action::End { task: id, cause } => {
                 let is_champion = Some(*id) == champion;
                 let task = tasks.get_mut(id).expect("the task exists");

@@ -43,6 +43,12 @@ pub(crate) struct World {
     /// Foreign memory, taken from the budget for a while.
     pub(crate) foreign: u64,
     pub(crate) kernel_kills: u64,
+    /// A checkpoint that was asked for and not reported.
+    checkpoint: bool,
+    /// What others in the session hold besides the tasks.
+    pub(crate) session: u64,
+    /// Whether memory can't be read for a while.
+    pub(crate) blind: bool,
 }
 
 impl World {
@@ -55,14 +61,21 @@ impl World {
             handed: 0,
             foreign: 0,
             kernel_kills: 0,
+            checkpoint: false,
+            session: 0,
+            blind: false,
         }
     }
 
     pub(crate) fn run(&mut self) {
         self.read();
-        let mut due = Duration::ZERO;
+        let (mut due, mut session_due) = (Duration::ZERO, Duration::ZERO);
         loop {
             self.hand_over();
+            if self.checkpoint || self.model.now >= session_due {
+                self.read_session();
+                session_due = self.model.now + Duration::from_millis(100);
+            }
             if self.model.scheduler.is_finished() {
                 break;
             }
@@ -80,6 +93,7 @@ impl World {
             let wait = self.model.scheduler.next_reading(self.model.now);
             due = self.model.now + wait.unwrap_or(Duration::from_secs(1));
         }
+        assert!(!self.checkpoint, "the last checkpoint was not waited for");
         assert!(self.model.tasks.is_empty());
         assert_eq!(self.model.joined, self.works.len() as u64);
     }
@@ -115,7 +129,12 @@ impl World {
                     let delay = Duration::from_millis(4 + self.random.below(22));
                     self.with(task, |process| process.dies_at = Some(now + delay));
                 }
-                Action::Reclaim | Action::Conclude { .. } => {}
+                Action::Checkpoint { .. } => self.checkpoint = true,
+                Action::Reclaim
+                | Action::Conclude { .. }
+                | Action::Batch { .. }
+                | Action::OneByOne(_)
+                | Action::SideBySide { .. } => {}
             }
         }
     }
@@ -208,7 +227,23 @@ impl World {
         }
     }
 
+    /// What the session holds: its tasks and, now and then, something else.
+    fn read_session(&mut self) {
+        self.checkpoint = false;
+        if self.random.one_in(20) {
+            self.session = self.random.below(300) * MIB;
+        }
+        let known = !self.random.one_in(200);
+        let bytes = known.then(|| self.used() + self.session);
+        self.on(Event::SessionMemory(bytes));
+    }
+
     pub(crate) fn read(&mut self) {
+        // Never for so long that nothing can come of it.
+        self.blind = !self.blind && self.random.one_in(50);
+        if self.blind {
+            return self.on(Event::Unread);
+        }
         let random = &mut self.random;
         let noise = |random: &mut Random, bytes: u64| bytes + random.below(1 + bytes / 200);
         let tasks: Vec<TaskReading> = (self.processes.iter())

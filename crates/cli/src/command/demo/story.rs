@@ -149,7 +149,8 @@ fn started_no_more(hold: &Hold) -> Option<String> {
         Hold::Ended => "no start: the ended waited for others to finish",
         Hold::Alone => "no start: a job ran alone",
         Hold::Cores => "no start: the cores were busy",
-        Hold::Concurrency | Hold::Unread | Hold::Stopped => return None,
+        Hold::Refused => "no start: the system could make no further process",
+        Hold::Concurrency | Hold::Batch | Hold::Unread | Hold::Stopped => return None,
     }))
 }
 

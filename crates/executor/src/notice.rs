@@ -1,15 +1,18 @@
-//! What is done, step by step, as values; as text they are the verbose lines.
+//! What is done under a threshold, step by step, as values; as text they are the verbose lines.
+//! Lists of futures and runs of processes say the same.
 
 use std::fmt;
 
-/// What is done, step by step. Its text is the line that `verbose` writes.
+use saferun_scheduler::Fallback;
+
+/// What is done under a threshold of session memory, step by step. Its text is the line that
+/// `verbose` writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Notice {
     /// Before anything else.
     Starting {
         /// How many tasks there are.
-        tasks: usize,
+        tasks: u64,
         /// How many may run at once.
         concurrency: usize,
     },
@@ -21,17 +24,22 @@ pub enum Notice {
     /// A batch begins.
     Batch {
         /// From 1.
-        number: usize,
+        number: u64,
         /// How many tasks it has.
         tasks: usize,
     },
     /// A batch has ended and memory was cleaned up.
     BatchComplete {
-        /// How much less was held afterwards; `None` if that can't be read.
+        /// From 1.
+        number: u64,
+        /// How much less was held afterwards; `None` if that can't be read. Of futures: than
+        /// just before the cleanup. Of processes, whose memory goes with them: than all of them
+        /// together held at most during the batch.
         freed_bytes: Option<u64>,
     },
-    /// More than the threshold was in use before anything ran: all runs one by one.
-    HighAtStart {
+    /// More than the threshold was in use before anything ran, or at any moment where there are
+    /// no batches: from here on tasks run one by one.
+    High {
         /// What was in use.
         bytes: u64,
     },
@@ -48,9 +56,14 @@ pub enum Notice {
     /// A task begins that runs alone.
     Sequential {
         /// Its place among those that run alone, from 1.
-        number: usize,
+        number: u64,
         /// How many of them there are.
-        tasks: usize,
+        tasks: u64,
+    },
+    /// There is room again, where there are no batches: tasks run side by side.
+    BackToParallel {
+        /// What is in use.
+        bytes: u64,
     },
     /// All tasks have ended.
     Complete {
@@ -59,6 +72,34 @@ pub enum Notice {
         /// What it holds now, if that can be read.
         final_bytes: Option<u64>,
     },
+}
+
+impl Notice {
+    /// That the rest runs one by one; `reason` says why memory is unknown, if it is.
+    pub(crate) fn of_fallback(why: Fallback, reason: String) -> Self {
+        match why {
+            Fallback::High(bytes) => Self::High { bytes },
+            Fallback::HighBeforeBatch(bytes) => Self::HighBeforeBatch { bytes },
+            Fallback::Unknown => Self::Unknown { reason },
+        }
+    }
+
+    /// Whether it is said also where nobody asked for each step: the run goes on in another way
+    /// than was asked for.
+    pub fn is_notable(&self) -> bool {
+        match self {
+            Self::High { .. }
+            | Self::HighBeforeBatch { .. }
+            | Self::Unknown { .. }
+            | Self::BackToParallel { .. } => true,
+            Self::Starting { .. }
+            | Self::InitialMemory { .. }
+            | Self::Batch { .. }
+            | Self::BatchComplete { .. }
+            | Self::Sequential { .. }
+            | Self::Complete { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for Notice {
@@ -75,11 +116,11 @@ impl fmt::Display for Notice {
             Self::Batch { number, tasks } => {
                 write!(f, "Processing batch {number}, tasks: {tasks}")
             }
-            Self::BatchComplete { freed_bytes } => match freed_bytes {
+            Self::BatchComplete { freed_bytes, .. } => match freed_bytes {
                 Some(bytes) => write!(f, "Batch complete, freed {}MB", megabytes(bytes)),
                 None => f.write_str("Batch complete, freed unknown"),
             },
-            Self::HighAtStart { bytes } => write!(
+            Self::High { bytes } => write!(
                 f,
                 "Memory high ({}MB), falling back to sequential",
                 megabytes(bytes)
@@ -108,6 +149,9 @@ impl fmt::Display for Notice {
                 }
                 (_, None) => f.write_str("Complete. Final memory: unknown"),
             },
+            Self::BackToParallel { bytes } => {
+                write!(f, "Memory down ({}MB), back to parallel", megabytes(bytes))
+            }
             Self::Sequential { .. } => Ok(()),
         }
     }
