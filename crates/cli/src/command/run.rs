@@ -37,6 +37,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let line = CommandLine {
         command: &args.command,
         file: args.arg_file.as_deref(),
+        tasks: args.file.as_deref(),
         null: args.null,
     };
     let mut work = Work::new(line, settings.rights)?;

@@ -70,6 +70,14 @@ impl TaskSource for OrderedTasks {
         self.tasks.next().map(Ok)
     }
 
+    fn count(&self) -> Option<u64> {
+        Some(self.tasks.len() as u64)
+    }
+
+    fn count(&self) -> Option<u64> {
+        Some(self.tasks.len() as u64)
+    }
+
     fn has_dependencies(&self) -> bool {
         true
     }

@@ -4,6 +4,7 @@ mod dependencies;
 mod ends;
 mod many;
 mod output;
+mod session;
 mod started;
 mod stops;
 mod support;
