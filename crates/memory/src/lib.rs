@@ -38,6 +38,8 @@ mod usage;
 mod wait;
 
 #[cfg(target_os = "linux")]
+mod census;
+#[cfg(target_os = "linux")]
 mod flaw;
 #[cfg(target_os = "linux")]
 mod group;
@@ -46,7 +48,11 @@ mod kept;
 #[cfg(target_os = "linux")]
 mod kills;
 #[cfg(target_os = "linux")]
+pub mod leftovers;
+#[cfg(target_os = "linux")]
 mod mounts;
+#[cfg(target_os = "linux")]
+mod open_files;
 #[cfg(target_os = "linux")]
 mod own_groups;
 #[cfg(target_os = "linux")]
@@ -54,7 +60,13 @@ mod pressure;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
+mod program;
+#[cfg(target_os = "linux")]
+mod programs;
+#[cfg(target_os = "linux")]
 mod session;
+#[cfg(target_os = "linux")]
+mod tmpfs;
 #[cfg(target_os = "linux")]
 mod tree;
 
@@ -69,9 +81,13 @@ pub use usage::{MemoryUsage, is_memory_high, memory_usage};
 pub use wait::{Look, WaitError, Watch, wait_until_memory_below};
 
 #[cfg(target_os = "linux")]
+pub use census::{Census, Process};
+#[cfg(target_os = "linux")]
 pub use group::{GroupV1, GroupV2, MemoryEvents, OomState};
 #[cfg(target_os = "linux")]
 pub use kills::{kernel_kills, kernel_kills_in};
+#[cfg(target_os = "linux")]
+pub use open_files::{DeletedFile, DeletedFiles, deleted_files};
 #[cfg(target_os = "linux")]
 pub use own_groups::{GroupPath, OwnGroups};
 #[cfg(target_os = "linux")]
@@ -79,6 +95,12 @@ pub use pressure::{Pressure, PressureReader, Stall};
 #[cfg(target_os = "linux")]
 pub use process::ProcessId;
 #[cfg(target_os = "linux")]
+pub use program::Program;
+#[cfg(target_os = "linux")]
+pub use programs::{MemberHeld, ProgramUse, TreeHeld, holders_by_program, parent_name};
+#[cfg(target_os = "linux")]
 pub use session::{SessionUse, session_use, session_use_bytes};
+#[cfg(target_os = "linux")]
+pub use tmpfs::{TmpfsFile, TmpfsFiles, tmpfs_files};
 #[cfg(target_os = "linux")]
 pub use tree::{ProcessTable, TreePss, TreeUse};

@@ -69,7 +69,7 @@ fn mount(line: &[u8]) -> Result<Option<CgroupMount>, Flaw> {
 }
 
 /// Blank, tab, newline and backslash stand as a backslash and three octal digits.
-fn unescape(text: &[u8]) -> PathBuf {
+pub(crate) fn unescape(text: &[u8]) -> PathBuf {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, after)) = rest.split_first() {

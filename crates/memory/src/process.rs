@@ -1,5 +1,7 @@
 //! The files of one process.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use crate::error::ReadError;
@@ -42,6 +44,10 @@ pub(crate) struct Stat {
     pub(crate) threads: u64,
     /// CPU time of its own and of its children that have ended and were waited for.
     pub(crate) cpu_ticks: u64,
+    /// Whether it has a controlling terminal.
+    pub(crate) has_terminal: bool,
+    /// Resident memory in pages, what it shares with others included.
+    pub(crate) resident: u64,
 }
 
 impl Stat {
@@ -52,6 +58,25 @@ impl Stat {
             return Ok(None);
         };
         Self::parse(&text).map(Some).map_err(|flaw| flaw.at(&path))
+    }
+
+    /// The same with the name that the process gives itself.
+    pub(crate) fn read_with_name(
+        proc: &Path,
+        pid: u32,
+    ) -> Result<Option<(Self, OsString)>, ReadError> {
+        let path = proc.join(format!("{pid}/stat"));
+        let Some(text) = slurp_if_there(&path)? else {
+            return Ok(None);
+        };
+        let stat = Self::parse(&text).map_err(|flaw| flaw.at(&path))?;
+        let open = text.iter().position(|&b| b == b'(');
+        let close = text.iter().rposition(|&b| b == b')');
+        let name = match (open, close) {
+            (Some(open), Some(close)) => text.get(open + 1..close).unwrap_or_default(),
+            _ => &[],
+        };
+        Ok(Some((stat, OsString::from_vec(name.to_vec()))))
     }
 
     fn parse(text: &[u8]) -> Result<Self, Flaw> {
@@ -73,18 +98,25 @@ impl Stat {
         let narrow = |number: u64| u32::try_from(number).map_err(|_| flaw());
         let parent = narrow(field(4)?)?;
         let session = narrow(field(6)?)?;
+        // A number of a device, which some kernels print with a sign.
+        let has_terminal = field(7) != Ok(0);
         let mut cpu_ticks = 0u64;
         for number in 14..=17 {
             cpu_ticks = cpu_ticks.saturating_add(field(number)?);
         }
         let threads = field(20)?;
+        let start_ticks = field(22)?;
+        // Nothing before Linux 2.6 lacks it; a line that is cut is no reason to know nothing.
+        let resident = field(24).unwrap_or(0);
         Ok(Self {
             parent,
             session,
             zombie,
             threads,
             cpu_ticks,
-            start_ticks: field(22)?,
+            start_ticks,
+            has_terminal,
+            resident,
         })
     }
 }
@@ -228,7 +260,9 @@ mod tests {
                 zombie: false,
                 threads: 1,
                 start_ticks: 184_573,
-                cpu_ticks: 26
+                cpu_ticks: 26,
+                has_terminal: false,
+                resident: 413
             }
         );
     }

@@ -32,11 +32,21 @@ pub struct SessionUse {
 /// # Errors
 /// When processes can't be read. One that ends meanwhile is simply not counted.
 pub fn session_use(roots: &Roots) -> Result<SessionUse, ReadError> {
-    let members = members(roots)?;
+    let mut relations = BTreeMap::new();
+    for pid in all_pids(&roots.proc)? {
+        if let Some(stat) = Stat::read(&roots.proc, pid)? {
+            relations.insert(pid, (stat.parent, stat.session));
+        }
+    }
+    use_of(roots, &members(&relations, own_session(roots)?))
+}
+
+/// What these processes hold together.
+pub(crate) fn use_of(roots: &Roots, members: &BTreeSet<u32>) -> Result<SessionUse, ReadError> {
     let proportional = members.len() <= PROPORTIONAL_UP_TO;
     let page = rustix::param::page_size() as u64;
     let mut sum = SessionUse::default();
-    for pid in members {
+    for &pid in members {
         let share = match proportional.then(|| proportional_bytes(&roots.proc, pid)) {
             Some(Ok(share)) => share,
             // Another user's process: resident memory is for everybody to see.
@@ -67,22 +77,16 @@ pub fn session_use_bytes(roots: &Roots) -> Result<u64, ReadError> {
     session_use(roots).map(|sum| sum.bytes)
 }
 
-fn members(roots: &Roots) -> Result<BTreeSet<u32>, ReadError> {
-    let mut stats = BTreeMap::new();
-    for pid in all_pids(&roots.proc)? {
-        if let Some(stat) = Stat::read(&roots.proc, pid)? {
-            stats.insert(pid, stat);
-        }
-    }
-    let own = own_session(roots)?;
+/// Those of a session and all of their descendants, by each one's parent and session.
+pub(crate) fn members(relations: &BTreeMap<u32, (u32, u32)>, own: u32) -> BTreeSet<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for (&pid, stat) in &stats {
-        children.entry(stat.parent).or_default().push(pid);
+    for (&pid, &(parent, _)) in relations {
+        children.entry(parent).or_default().push(pid);
     }
     let mut members = BTreeSet::new();
-    let mut queue: Vec<u32> = stats
+    let mut queue: Vec<u32> = relations
         .iter()
-        .filter(|(_, stat)| stat.session == own)
+        .filter(|(_, (_, session))| *session == own)
         .map(|(&pid, _)| pid)
         .collect();
     while let Some(pid) = queue.pop() {
@@ -90,12 +94,12 @@ fn members(roots: &Roots) -> Result<BTreeSet<u32>, ReadError> {
             queue.extend(children.get(&pid).into_iter().flatten());
         }
     }
-    Ok(members)
+    members
 }
 
 /// Read as all others are. In a PID namespace a session that began outside of it is 0; then all
 /// that came in the same way count as ours.
-fn own_session(roots: &Roots) -> Result<u32, ReadError> {
+pub(crate) fn own_session(roots: &Roots) -> Result<u32, ReadError> {
     let link = roots.proc.join("self");
     let own = std::fs::read_link(&link).map_err(|cause| ReadError::Io {
         path: link.clone(),

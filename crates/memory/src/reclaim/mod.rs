@@ -9,19 +9,42 @@
 //! |---|---|---|
 //! | [`Allocator`] | nothing | page faults when the memory is wanted again |
 //! | [`PageCache`] | write access to our own group, or root | what was cached is read from disk again |
+//! | `Node` (feature `runtimes`) | an open inspector | the program stands still while it collects |
+//! | `Jvm` (feature `runtimes`) | `jcmd` | the program stands still while it collects |
+//! | [`PageOut`] | CAP_SYS_NICE, swap with room | programs stall when they wake |
 
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "no safe wrapper has this call")]
+mod advise;
 mod allocator;
 #[cfg(target_os = "linux")]
 mod drop_caches;
-#[expect(unsafe_code, reason = "the C library has no safe interface")]
+#[cfg(all(target_os = "linux", feature = "runtimes"))]
+mod inspector;
+#[cfg(all(target_os = "linux", feature = "runtimes"))]
+mod jvm;
+#[cfg_attr(
+    all(target_os = "linux", target_env = "gnu"),
+    expect(unsafe_code, reason = "the C library has no safe interface")
+)]
 mod malloc;
+#[cfg(all(target_os = "linux", feature = "runtimes"))]
+mod node;
 #[cfg(target_os = "linux")]
 mod page_cache;
+#[cfg(target_os = "linux")]
+mod page_out;
 
 pub use allocator::{Allocator, give_back_free_memory};
+#[cfg(all(target_os = "linux", feature = "runtimes"))]
+pub use jvm::Jvm;
 pub use malloc::{HeapUse, own_heap};
+#[cfg(all(target_os = "linux", feature = "runtimes"))]
+pub use node::{Node, session_node_heap};
 #[cfg(target_os = "linux")]
 pub use page_cache::PageCache;
+#[cfg(target_os = "linux")]
+pub use page_out::PageOut;
 
 use crate::error::ReadError;
 use crate::machine::Machine;
