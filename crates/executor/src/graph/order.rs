@@ -74,10 +74,6 @@ impl TaskSource for OrderedTasks {
         Some(self.tasks.len() as u64)
     }
 
-    fn count(&self) -> Option<u64> {
-        Some(self.tasks.len() as u64)
-    }
-
     fn has_dependencies(&self) -> bool {
         true
     }

@@ -90,10 +90,18 @@ impl Session {
     /// Begins to measure; the loop hears of the result. It looks at every process of the system,
     /// for which the loop has no time.
     fn measure(&mut self) {
-        if !std::mem::replace(&mut self.measuring, true) {
-            let sender = self.sender.clone();
-            // Nobody listens any more where the run is over.
-            tokio::task::spawn_blocking(move || drop(sender.send(measure())));
+        if std::mem::replace(&mut self.measuring, true) {
+            return;
+        }
+        let sender = self.sender.clone();
+        // Nobody listens any more where the run is over.
+        let thread = std::thread::Builder::new()
+            .name("session".into())
+            .stack_size(512 * 1024)
+            .spawn(move || drop(sender.send(measure())));
+        if thread.is_err() {
+            // Processes are short: then it is waited for.
+            let _ = self.sender.send(measure());
         }
     }
 
