@@ -20,6 +20,7 @@ ITEMS
   {}            a COMMAND that holds {} reads standard input when none of the above is given
   no COMMAND    each line is itself a command line for sh -c; {} in it is left alone, and blank
                 lines and comments are skipped
+  -f FILE       no items but whole tasks, in TOML: docs/task-files.md
   Empty lines are no items; with -0 an empty record is one. A COMMAND with none of these runs once.
 
 EXAMPLES
@@ -37,7 +38,7 @@ EXIT STATUS
 #[derive(Debug, Args)]
 #[command(
     after_long_help = EXAMPLES,
-    override_usage = "saferun run [OPTIONS] [--] COMMAND [ARG|{}]... [::: ITEM...]"
+    override_usage = "saferun run [OPTIONS] [--] COMMAND [ARG|{}]... [::: ITEM...]\n       saferun run [OPTIONS] -f FILE"
 )]
 pub(crate) struct RunArgs {
     /// The command, its arguments, and the items after :::
@@ -63,6 +64,11 @@ pub(crate) struct RunArgs {
     /// Read items from a file, one a line (- is standard input)
     #[arg(short, long = "arg-file", value_name = "FILE")]
     pub arg_file: Option<PathBuf>,
+
+    /// Run the tasks of a file in TOML, each with its own rights, some after others (- is standard
+    /// input)
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
 
     /// Items end with a NUL byte, not with a line end; without -a they come from standard input
     #[arg(short = '0', long = "null")]

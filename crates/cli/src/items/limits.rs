@@ -48,6 +48,9 @@ impl ArgumentLimits {
             }
             total += cost(length);
         }
+        for (name, value) in &command.env {
+            total += cost(name.len() + 1 + value.len());
+        }
         // The program's path is copied once more.
         total += cost(command.program.len());
         (total > self.total).then_some(TooLong {

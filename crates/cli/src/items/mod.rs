@@ -6,6 +6,7 @@ mod record;
 mod shell;
 mod source;
 mod stdin;
+mod task_file;
 mod template;
 mod words;
 
@@ -42,6 +43,8 @@ pub(crate) struct CommandLine<'a> {
     pub command: &'a [OsString],
     /// `-a`
     pub file: Option<&'a Path>,
+    /// `-f`
+    pub tasks: Option<&'a Path>,
     /// `-0`
     pub null: bool,
 }
@@ -73,6 +76,9 @@ impl Work {
     ///
     /// Something about the command or its items is wrong.
     pub(crate) fn new(line: CommandLine<'_>, rights: TaskRights) -> Result<Self, CliError> {
+        if let Some(path) = line.tasks {
+            return Self::of_task_file(path, &line, rights);
+        }
         let (command, given) = split(line.command)?;
         let input = input(command, given, &line)?;
         if let Input::None = input {
@@ -113,6 +119,35 @@ impl Work {
             source: Box::new(ItemTasks::new(items, template, rights)),
             once: false,
             typed,
+            unread: None,
+        })
+    }
+}
+
+impl Work {
+    /// The tasks of a file, which says all that there is to run.
+    fn of_task_file(
+        path: &Path,
+        line: &CommandLine<'_>,
+        rights: TaskRights,
+    ) -> Result<Self, CliError> {
+        let beside = match line.command.first() {
+            _ if line.file.is_some() => Some("-a"),
+            _ if line.null => Some("-0"),
+            Some(word) if word == SEPARATOR => Some("items"),
+            Some(_) => Some("a command"),
+            None => None,
+        };
+        if let Some(beside) = beside {
+            return Err(CliError::usage(
+                format!("-f names a file of tasks, and {beside} is given too"),
+                "use one of the two (-a FILE reads items, -f FILE reads tasks)",
+            ));
+        }
+        Ok(Self {
+            source: Box::new(task_file::read(path, rights)?),
+            once: false,
+            typed: false,
             unread: None,
         })
     }
