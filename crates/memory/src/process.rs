@@ -194,21 +194,31 @@ pub(crate) fn proportional_bytes(proc: &Path, pid: u32) -> Result<Option<u64>, R
     })
 }
 
-/// Whether the environment that the process was started with holds all of these entries, each
-/// as `NAME=value`. `None` when it is gone or not ours to look at.
-pub(crate) fn has_marks(
-    proc: &Path,
-    pid: u32,
-    marks: &[Vec<u8>],
-) -> Result<Option<bool>, ReadError> {
-    let path = proc.join(format!("{pid}/environ"));
-    let environment = match slurp(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.is_gone() || error.is_refused() => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let has = |mark: &Vec<u8>| environment.split(|&b| b == 0).any(|entry| entry == mark);
-    Ok(Some(!marks.is_empty() && marks.iter().all(has)))
+/// The environment that a process was started with.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Environment(Vec<u8>);
+
+impl Environment {
+    /// Of a process; `None` when it is gone or not ours to look at.
+    pub(crate) fn read(proc: &Path, pid: u32) -> Result<Option<Self>, ReadError> {
+        match slurp(&proc.join(format!("{pid}/environ"))) {
+            Ok(bytes) => Ok(Some(Self(bytes))),
+            Err(error) if error.is_gone() || error.is_refused() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it is empty, as that of a process which has ended or is just becoming another
+    /// program.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it holds all of these entries, each as `NAME=value`; no entries are never held.
+    pub(crate) fn has_marks(&self, marks: &[Vec<u8>]) -> bool {
+        let has = |mark: &Vec<u8>| self.0.split(|&b| b == 0).any(|entry| entry == mark);
+        !marks.is_empty() && marks.iter().all(has)
+    }
 }
 
 fn read_if_there<R>(

@@ -219,15 +219,37 @@ fn too_many_failures_end_a_run_whose_input_is_silent() {
 #[test]
 fn what_runs_is_left_to_end_or_ended_as_asked() {
     each(|containment| {
-        let tasks = || vec![shell("sleep 0.3; echo end"), shell("exit 1"), shell("true")];
-        let ran = run(tasks(), containment, |options| {
-            options.concurrency = count(2);
-            options.halt = Halt::Soon(FailureLimit::Count(1));
+        let dir = tempfile::tempdir().expect("a directory");
+        let go = dir.path().join("go");
+        let patient = format!(
+            "until [ -e {} ]; do sleep 0.01; done; echo end",
+            go.display()
+        );
+        let tasks = |first: &str| vec![shell(first), shell("exit 1"), shell("true")];
+        let running = start(
+            tasks(&patient).into_iter().map(Ok),
+            containment,
+            |options| {
+                options.concurrency = count(2);
+                options.halt = Halt::Soon(FailureLimit::Count(1));
+            },
+        );
+        until("the failure", || {
+            running.record.has(|event| {
+                matches!(
+                    event,
+                    RunEvent::TaskConcluded {
+                        outcome: Outcome::Failed,
+                        ..
+                    }
+                )
+            })
         });
+        std::fs::write(go, "").expect("written");
+        let ran = running.finish();
         assert_eq!((ran.report().done, ran.report().failed), (1, 1));
         assert_eq!(ran.text(), "end\n");
-        let mut tasks = tasks();
-        tasks[0] = shell("trap '' TERM; sleep 600 & sleep 600");
+        let tasks = tasks("trap '' TERM; sleep 600 & sleep 600");
         let ran = run(tasks, containment, |options| {
             options.concurrency = count(2);
             options.halt = Halt::Now(FailureLimit::Count(1));

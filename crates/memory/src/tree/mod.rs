@@ -3,11 +3,11 @@
 mod children;
 mod member;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::error::ReadError;
-use crate::process::{ProcessId, has_marks, proportional_bytes};
+use crate::process::{Environment, ProcessId, Stat, proportional_bytes};
 use crate::roots::Roots;
 
 use children::Children;
@@ -32,6 +32,10 @@ pub struct ProcessTable {
     trees: BTreeMap<u32, Tree>,
     /// In which tree each known process is.
     owners: BTreeMap<u32, u32>,
+    /// The reaper's children that have ended and wait for it to take their status. There may be
+    /// hundreds, and they say nothing more; a number is not given anew before it is taken, and
+    /// then only after all others.
+    dead: BTreeSet<u32>,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +86,7 @@ impl ProcessTable {
             page_bytes: rustix::param::page_size() as u64,
             trees: BTreeMap::new(),
             owners: BTreeMap::new(),
+            dead: BTreeSet::new(),
         })
     }
 
@@ -182,18 +187,27 @@ impl ProcessTable {
         if self.trees.values().all(|tree| tree.marks.is_empty()) {
             return Ok(Vec::new());
         }
+        let children = self.children.of(reaper)?;
+        self.dead.retain(|pid| children.contains(pid));
         let mut taken = Vec::new();
-        for pid in self.children.of(reaper)? {
-            if self.owners.contains_key(&pid) {
+        for pid in children {
+            if self.owners.contains_key(&pid) || self.dead.contains(&pid) {
                 continue;
             }
-            let mut owner = None;
-            for (&root, tree) in &self.trees {
-                if has_marks(&self.roots.proc, pid, &tree.marks)? == Some(true) {
-                    owner = Some(root);
-                    break;
+            let Some(environment) = Environment::read(&self.roots.proc, pid)? else {
+                continue;
+            };
+            if environment.is_empty() {
+                if Stat::read(&self.roots.proc, pid)?.is_none_or(|stat| stat.zombie) {
+                    self.dead.insert(pid);
                 }
+                continue;
             }
+            let owner = self
+                .trees
+                .iter()
+                .find(|(_, tree)| environment.has_marks(&tree.marks))
+                .map(|(&root, _)| root);
             if let Some(root) = owner
                 && self.take_in(pid, reaper, root)?
             {

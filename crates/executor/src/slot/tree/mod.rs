@@ -8,6 +8,7 @@
 
 pub(crate) mod ending;
 pub(crate) mod orphans;
+mod subreaper;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process, kill_process_group};
 use saferun_memory::{ProcessTable, ReadError, Roots};
+
+use subreaper::Subreaper;
 
 use super::{RunUsage, SlotId, SlotUsage, Slots, Tier};
 use crate::spawn::{Child, Place, SpawnError, SpawnRequest, Spawner};
@@ -41,10 +44,14 @@ pub(crate) struct Tree {
     next_search: Instant,
     /// Children of ours that nobody knows, and since when.
     unknown: BTreeMap<u32, Instant>,
+    /// Children of ours that have ended and are for somebody else to take.
+    dead: BTreeSet<u32>,
     /// Whether all our children are tasks, what tasks have left, or the guard. A program that
     /// merely links this crate has children of its own, which must not be taken for tasks'.
     exclusive: bool,
     ended: bool,
+    /// Last, as what is left falls to us until the end.
+    _subreaper: Subreaper,
 }
 
 impl Tree {
@@ -55,7 +62,7 @@ impl Tree {
     ///
     /// There is no `/proc`, or orphans can't be made to fall to us.
     pub(crate) fn open(why: Option<String>, exclusive: bool) -> io::Result<Self> {
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+        let subreaper = Subreaper::become_one()?;
         let table =
             ProcessTable::open(&Roots::default(), Some(std::process::id())).map_err(into_io)?;
         let mut notes = Vec::new();
@@ -72,8 +79,10 @@ impl Tree {
             notes,
             next_search: Instant::now(),
             unknown: BTreeMap::new(),
+            dead: BTreeSet::new(),
             exclusive,
             ended: false,
+            _subreaper: subreaper,
         })
     }
 
@@ -105,7 +114,7 @@ impl Tree {
     /// The living processes of a slot as of the last search.
     fn members(&self, leader: u32) -> BTreeSet<u32> {
         let known = self.table.processes_of(leader).map(|process| process.pid);
-        let orphans = orphans::children_of_ours()
+        let orphans = orphans::living_children_of_ours()
             .into_iter()
             .filter(|pid| self.owns_orphan(leader, *pid));
         known.chain(orphans).collect()
@@ -146,7 +155,7 @@ impl Tree {
     /// was over before its parent ended, or it is becoming another program and shows no
     /// environment for a moment. The next search knows it; what stays unknown is none of ours.
     fn has_newcomers(&mut self) -> bool {
-        let mut unknown = orphans::children_of_ours();
+        let mut unknown = orphans::living_children_of_ours();
         unknown.retain(|pid| !self.leaders().any(|leader| leader == *pid));
         if !unknown.is_empty() {
             let known: BTreeSet<u32> = self
@@ -305,6 +314,7 @@ impl Slots for Tree {
         if let Some(place) = self.slots.get_mut(slot.0) {
             if let Some(leader) = place.take() {
                 self.table.remove(leader);
+                orphans::reap_session(leader, &mut self.dead);
             }
             self.free.push(slot);
         }

@@ -1,5 +1,6 @@
 //! Our own children: task leaders, helpers, and orphans that have fallen to us.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, waitid, waitpid};
@@ -34,6 +35,39 @@ pub(super) fn children_of_ours() -> Vec<u32> {
     }
     children.retain(|pid| !is_helper(*pid));
     children
+}
+
+/// [`children_of_ours`] without those that have ended: a program that links this crate may leave
+/// hundreds of them lying about, and to ask each for its session or its environment would take
+/// longer than all else.
+pub(super) fn living_children_of_ours() -> Vec<u32> {
+    let mut children = children_of_ours();
+    children.retain(|pid| !has_ended(*pid));
+    children
+}
+
+/// Whether a child of ours has ended, and nobody has taken its status yet.
+fn has_ended(pid: u32) -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    to_pid(pid).is_some_and(|pid| matches!(waitid(WaitId::Pid(pid), look), Ok(Some(_))))
+}
+
+/// Takes the statuses of those orphans that have ended in the session that `leader` leads.
+/// `others` are children known to be none of these; it is kept up to date.
+pub(super) fn reap_session(leader: u32, others: &mut BTreeSet<u32>) {
+    let mut ended = children_of_ours();
+    ended.retain(|pid| *pid != leader && has_ended(*pid));
+    others.retain(|pid| ended.contains(pid));
+    for pid in ended {
+        if others.contains(&pid) {
+            continue;
+        }
+        if session(pid) == Some(leader) {
+            is_living(pid, true);
+        } else {
+            others.insert(pid);
+        }
+    }
 }
 
 /// Whether a process is a child of ours whose status nobody has taken yet.
@@ -88,11 +122,7 @@ pub(super) fn is_living(pid: u32, reap: bool) -> bool {
     if reap && let Ok(Some(_)) = waitpid(Some(pid), WaitOptions::NOHANG) {
         return false;
     }
-    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    if let Ok(Some(_)) = waitid(WaitId::Pid(pid), look) {
-        return false;
-    }
-    rustix::process::test_kill_process(pid).is_ok()
+    !has_ended(from_pid(pid)) && rustix::process::test_kill_process(pid).is_ok()
 }
 
 /// Whether the environment of a living process doesn't rule out that a task has left it: it
@@ -109,6 +139,10 @@ pub(super) fn may_be_a_tasks(pid: u32) -> bool {
 
 pub(super) fn to_pid(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)
+}
+
+fn from_pid(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
 }
 
 #[cfg(test)]
