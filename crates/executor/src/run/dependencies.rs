@@ -18,9 +18,19 @@ pub(crate) struct Dependencies {
     names: Vec<Arc<OsString>>,
     /// Whether the scheduler knows that no further task will come.
     end_told: bool,
+    /// Whether it is given one task after the other: one by one means in the order of the list,
+    /// and what the task that runs now lets start may come before all that waits.
+    one_by_one: bool,
 }
 
 impl Dependencies {
+    pub(crate) fn new(one_by_one: bool) -> Self {
+        Self {
+            one_by_one,
+            ..Self::default()
+        }
+    }
+
     fn name(&self, task: TaskId) -> Arc<OsString> {
         let place = usize::try_from(task.0).unwrap_or(usize::MAX);
         self.names.get(place).cloned().unwrap_or_default()
@@ -80,10 +90,16 @@ impl Run<'_> {
         if self.scheduler.is_stopped() {
             self.dissolve();
         }
-        while self.has_place_for_another()
+        while self.scheduler.wants_tasks() > 0
             && let Some(dependencies) = &mut self.dependencies
-            && let Some(id) = dependencies.graph.next_ready()
         {
+            let counts = self.scheduler.counts();
+            if dependencies.one_by_one && counts.queued + counts.active > 0 {
+                break;
+            }
+            let Some(id) = dependencies.graph.next_ready() else {
+                break;
+            };
             if let Some(task) = self.tasks.get(&id).cloned() {
                 self.decide_alone(Event::Added(spec(id, &task)));
             }
@@ -95,14 +111,6 @@ impl Run<'_> {
         {
             self.decide_alone(Event::SourceDrained);
         }
-    }
-
-    /// One by one means in the order of the list: what the task that runs now lets start may
-    /// come before all that waits.
-    fn has_place_for_another(&self) -> bool {
-        let counts = self.scheduler.counts();
-        let is_its_turn = !self.sequential || counts.queued + counts.active == 0;
-        is_its_turn && self.scheduler.wants_tasks() > 0
     }
 
     /// Nothing is started any more: all that waits goes to the scheduler, which skips it with

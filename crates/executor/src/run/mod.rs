@@ -133,7 +133,10 @@ pub async fn run(
         active: BTreeMap::new(),
         next_task: 0,
         drained: false,
-        dependencies: source.has_dependencies().then(Dependencies::default),
+        dependencies: source.has_dependencies().then(|| {
+            let alone = concurrency == Some(NonZeroUsize::MIN);
+            Dependencies::new(alone && options.strategy != Strategy::Batch)
+        }),
         output: options.output,
         sequential: concurrency == Some(NonZeroUsize::MIN),
         sequence: Sequence::new(writer.clone(), spool.clone(), options.output.keep_order),

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use saferun_executor::{AttemptEnd, OrderedTasks, RunError, RunEvent, Task};
+use saferun_executor::{AttemptEnd, Notice, OrderedTasks, RunError, RunEvent, Task};
 use saferun_scheduler::{FailureLimit, Halt, Outcome, SkipReason, Strategy, TaskId};
 
 use crate::support::{Ran, command, count, each, run, shell, start};
@@ -46,10 +46,11 @@ fn nothing_starts_before_what_it_depends_on_has_succeeded() {
     each(|containment| {
         for strategy in [
             Strategy::Continuous,
+            Strategy::Batch,
             Strategy::Sequential,
             Strategy::Unlimited,
         ] {
-            // The second and the third run side by side, or wait for one another for ever.
+            // The second and the third may run side by side.
             let meet = |own: &str, other: &str| {
                 shell(&format!("echo {own}; test {own} = {other} || sleep 0.05"))
             };
@@ -242,5 +243,28 @@ fn a_source_that_breaks_its_word() {
             Err(RunError::Source(why)) => assert!(why.contains("OrderedTasks"), "{why}"),
             other => panic!("{other:?}"),
         }
+    });
+}
+
+#[test]
+fn a_batch_is_filled_with_what_may_start() {
+    each(|containment| {
+        // The second batch holds two whatever waits behind them.
+        let mut tasks = vec![shell("true"), shell("true")];
+        tasks.extend((0..2).map(|_| after(shell("true"), &[0, 1])));
+        tasks.push(after(shell("true"), &[2, 3]));
+        let ran = start(ordered(tasks), containment, |options| {
+            options.strategy = Strategy::Batch;
+            options.concurrency = count(1);
+        })
+        .finish();
+        assert_eq!(ran.report().done, 5);
+        let batches: Vec<usize> = (ran.events.iter())
+            .filter_map(|event| match event {
+                RunEvent::Session(Notice::Batch { tasks, .. }) => Some(*tasks),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(batches, [2, 2, 1]);
     });
 }
