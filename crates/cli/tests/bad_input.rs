@@ -22,7 +22,7 @@ const TABLE: &[(&str, &str)] = &[
     ("run --memory 4G --memory 5G true", "twice"),
     ("run --reserve lots true", "512M"),
     ("run --task-memory 50% true", "'50%'"),
-    ("run --strategy batch true", "continuous"),
+    ("run --strategy batches true", "continuous"),
     ("run --preempt always true", "eager"),
     ("run --retries -1 true", "-1"),
     ("run --retries few true", "'few'"),

@@ -79,6 +79,8 @@ pub(crate) struct SettingsArgs {
 pub(crate) enum StrategyArg {
     /// As many as memory allows at every moment (with -j)
     Continuous,
+    /// In batches of twice -j, with memory given back and measured between them
+    Batch,
     /// One by one
     Sequential,
     /// As many as -j says, whatever memory says: unsafe, for comparison

@@ -6,6 +6,9 @@ use std::time::Duration;
 use saferun_memory::Amount;
 use saferun_scheduler::{FailureLimit, Halt};
 
+/// The longest duration: a century is as good as never, and leaves room for adding to a clock.
+pub(crate) const MOST_SECONDS: u64 = 100 * 366 * 86400;
+
 /// The value of `-j`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Jobs {
@@ -103,8 +106,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
         total = total.checked_add(Duration::try_from_secs_f64(value * seconds).ok()?)?;
         rest = after;
     }
-    // A century is as good as never, and leaves room for adding to a clock.
-    (total <= Duration::from_secs(100 * 366 * 86400)).then_some(total)
+    (total <= Duration::from_secs(MOST_SECONDS)).then_some(total)
 }
 
 /// `never`, `soon` or `now`, and from how many failures on.
@@ -200,7 +202,16 @@ mod tests {
     #[test]
     fn megabytes_are_whole_and_counted_by_1024() {
         assert_eq!(megabytes("4096"), Ok(4096 << 20));
-        for bad in ["", "0", "-1", "+1", "1.5", "4G", "lots", "99999999999999999"] {
+        for bad in [
+            "",
+            "0",
+            "-1",
+            "+1",
+            "1.5",
+            "4G",
+            "lots",
+            "99999999999999999",
+        ] {
             assert!(megabytes(bad).is_err(), "{bad}");
         }
     }

@@ -112,7 +112,7 @@ impl Document {
         ]
         .concat();
         Err(problem::unknown(
-            "setting",
+            "there is",
             name.get_ref(),
             &reader.place(name.span()),
             &known,
@@ -232,20 +232,19 @@ impl Reader<'_> {
         value: &Spanned<DeValue<'_>>,
     ) -> Result<Machine, CliError> {
         const AT_LEAST: &str = "at_least";
-        const RIGHT: &str =
-            "at_least = SIZE: the memory from which on this applies, such as \"12GB\"";
         let mut layer = Layer::default();
         let mut at_least = None;
         for (key, value) in self.entries(&format!("[{shown}.machine]"), value)? {
             if key.get_ref() == AT_LEAST {
                 let bytes = value.get_ref().as_str().and_then(|text| size(text).ok());
-                at_least = Some(bytes.ok_or_else(|| self.bad(AT_LEAST, value, RIGHT))?);
+                at_least = Some(bytes.ok_or_else(|| self.bad(AT_LEAST, value, problem::AT_LEAST))?);
             } else {
                 self.of_profile(profile, &mut layer, key, value, &[AT_LEAST])?;
             }
         }
         Ok(Machine {
-            at_least: at_least.ok_or_else(|| self.bad("machine", value, RIGHT))?,
+            at_least: at_least
+                .ok_or_else(|| problem::for_no_machine(profile, &self.place(value.span())))?,
             layer,
         })
     }
@@ -263,7 +262,7 @@ impl Reader<'_> {
             let known = Key::ALL.iter().filter(|key| key.in_profiles());
             let known: Vec<&str> = known.map(|key| key.name()).collect();
             return Err(problem::unknown(
-                "setting of a profile named",
+                "a profile has",
                 name.get_ref(),
                 &self.place(name.span()),
                 &[&known, others].concat(),

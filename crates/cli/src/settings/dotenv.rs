@@ -39,7 +39,7 @@ pub(super) fn parse(bytes: &[u8], file: &Arc<Path>) -> Result<Layer, CliError> {
             Value::None if line.export => {}
             Value::None => {
                 let fix = format!("{name}=VALUE");
-                return Err(problem::bad_value(name, &source, "", &fix));
+                return Err(problem::bad_value(name, &source, "without a value", &fix));
             }
             Value::Broken(read) => {
                 let fix = format!("{name}=VALUE; quotes in pairs, comments after a blank and #");
@@ -264,10 +264,10 @@ mod tests {
             ("CONCURRENCY_LIMIT=0", "can't be '0'"),
             (
                 "CONCURRENCY_LIMIT='3",
-                "can't be ''3'; try: CONCURRENCY_LIMIT=VALUE",
+                "can't be '3; try: CONCURRENCY_LIMIT=VALUE",
             ),
-            ("CONCURRENCY_LIMIT='3'4", "can't be ''3'4'"),
-            ("CONCURRENCY_LIMIT: 3", "can't be ': 3'"),
+            ("CONCURRENCY_LIMIT='3'4", "can't be '3'4;"),
+            ("CONCURRENCY_LIMIT: 3", "can't be : 3;"),
             ("MEMORY_THRESHOLD", "try: MEMORY_THRESHOLD=VALUE"),
             ("MEMORY_THRESHOLD=4G", "such as 4096"),
             ("MEMORY_THRESHOLD=$X", "can't be '$X'"),

@@ -8,7 +8,7 @@ use super::problem;
 use crate::error::CliError;
 
 /// Nobody writes more settings than this; what is larger is another file by mistake.
-const MOST_BYTES: u64 = 1 << 20;
+const MOST_BYTES: u64 = 256 << 10;
 
 /// All of a file.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, CliError> {
@@ -26,7 +26,7 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, CliError> {
         .and_then(|opened| opened.take(MOST_BYTES + 1).read_to_end(&mut bytes))
         .map_err(unreadable)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(problem::unreadable(file, "it is larger than 1 MiB"));
+        return Err(problem::unreadable(file, "it is larger than 256 KiB"));
     }
     Ok(bytes)
 }

@@ -4,6 +4,7 @@
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use crate::args::values::MOST_SECONDS;
 use crate::args::{PreemptArg, StrategyArg};
 
 /// A setting.
@@ -213,11 +214,11 @@ impl Key {
             Key::Retries => json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
             Key::Timeout => json!({"oneOf": [
                 {"type": "string", "pattern": DURATION},
-                {"type": "integer", "minimum": 1},
+                {"type": "integer", "minimum": 1, "maximum": MOST_SECONDS},
             ]}),
             Key::Grace => json!({"oneOf": [
                 {"type": "string", "pattern": DURATION},
-                {"type": "integer", "minimum": 0},
+                {"type": "integer", "minimum": 0, "maximum": MOST_SECONDS},
             ]}),
             Key::Halt => json!({
                 "type": "string",

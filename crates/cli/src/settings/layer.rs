@@ -76,7 +76,7 @@ impl Layer {
         Self {
             parallel: built_in(false),
             concurrency: NonZeroUsize::new(2).and_then(|two| built_in(Jobs::Count(two))),
-            memory_threshold: built_in(4096 << 20),
+            memory_threshold: built_in(saferun_executor::DEFAULT_THRESHOLD_BYTES),
             strategy: built_in(StrategyArg::Continuous),
             preempt: built_in(PreemptArg::Last),
             restartable: built_in(true),

@@ -6,7 +6,8 @@ use super::key::Key;
 use super::source::{Place, Source, path, text};
 use crate::error::{CliError, plain_cause};
 
-/// A value that a setting can't have. `name` is the setting's name where it was read.
+/// A value that a setting can't have. `name` is the setting's name where it was read; what was
+/// `read` is shown as it is, so text has its quotes already.
 pub(super) fn bad_value(name: &str, source: &Source, read: &str, right: &str) -> CliError {
     let place = match source {
         // Its name is the variable's.
@@ -14,15 +15,31 @@ pub(super) fn bad_value(name: &str, source: &Source, read: &str, right: &str) ->
         other => format!("at {other}"),
     };
     CliError::usage(
-        format!("{name} {place} can't be '{}'", text(read)),
+        format!("{name} {place} can't be {}", text(read)),
         right.to_owned(),
     )
 }
 
-/// A name that is no setting; `known` are those that may stand there.
-pub(super) fn unknown(what: &str, name: &str, place: &Place, known: &[&str]) -> CliError {
+/// A part of a profile that doesn't say for which machines it is.
+pub(super) fn for_no_machine(profile: &str, place: &Place) -> CliError {
     CliError::usage(
-        format!("there is no {what} '{}', at {place}", text(name)),
+        format!(
+            "a part of profile {} lacks at_least, at {place}",
+            text(profile)
+        ),
+        AT_LEAST,
+    )
+}
+
+/// What is right for `at_least`.
+pub(super) const AT_LEAST: &str =
+    "at_least = SIZE: the memory from which on this part applies, such as \"12GB\"";
+
+/// A name that is no setting where it stands (`whose` has none of this name); `known` are those
+/// that may stand there.
+pub(super) fn unknown(whose: &str, name: &str, place: &Place, known: &[&str]) -> CliError {
+    CliError::usage(
+        format!("{whose} no setting '{}', at {place}", text(name)),
         match nearest(name, known) {
             Some(nearest) => String::from(nearest),
             None => one_of(known),

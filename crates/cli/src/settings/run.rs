@@ -39,9 +39,7 @@ pub(crate) struct RunSettings {
     pub reserve: Option<Amount>,
     /// The assumed peak of an unknown task, in bytes.
     pub task_memory: Option<u64>,
-    /// Above which use of the session tasks run one by one, in bytes: what somebody has set, or
-    /// for batches what is built in.
-    #[allow(dead_code, reason = "no strategy obeys it yet")]
+    /// Above which use of the session tasks run one by one, in bytes, if somebody has set it.
     pub threshold: Option<u64>,
     /// How tasks are admitted.
     pub strategy: Strategy,
@@ -82,7 +80,7 @@ impl RunSettings {
             memory: value(&layer.memory),
             reserve: value(&layer.reserve),
             task_memory: value(&layer.task_memory),
-            threshold: threshold(layer, how.strategy),
+            threshold: threshold(layer),
             strategy: how.strategy,
             preempt: match value(&layer.preempt) {
                 None | Some(PreemptArg::Last) => Preempt::Last,
@@ -125,8 +123,8 @@ fn value<T: Clone>(setting: &Option<Sourced<T>>) -> Option<T> {
     setting.as_ref().map(|sourced| sourced.value.clone())
 }
 
-/// The threshold that is built in binds batches only.
-fn threshold(layer: &Layer, _strategy: Strategy) -> Option<u64> {
+/// What is built in binds batches only, and they know it themselves.
+fn threshold(layer: &Layer) -> Option<u64> {
     let threshold = layer.memory_threshold.as_ref()?;
     (threshold.source != Source::BuiltIn).then_some(threshold.value)
 }
@@ -153,9 +151,10 @@ impl Parallelism {
             None | Some((StrategyArg::Continuous | StrategyArg::Sequential, _)) => {
                 Strategy::Continuous
             }
+            Some((StrategyArg::Batch, _)) => Strategy::Batch,
             Some((StrategyArg::Unlimited, _)) => Strategy::Unlimited,
         };
-        if let Some(why) = why_not(layer) {
+        if let Some(why) = why_not(layer, strategy) {
             return Self::one_by_one(Some(why));
         }
         Self {
@@ -180,7 +179,7 @@ impl Parallelism {
 }
 
 /// Why tasks don't run side by side, and how they would; `None` when they do.
-fn why_not(layer: &Layer) -> Option<String> {
+fn why_not(layer: &Layer, strategy: Strategy) -> Option<String> {
     let parallel = layer.parallel.as_ref();
     if parallel.is_some_and(|parallel| parallel.value) {
         return None;
@@ -189,9 +188,11 @@ fn why_not(layer: &Layer) -> Option<String> {
         None | Some(Source::BuiltIn) => String::new(),
         Some(source) => format!(", as {source} says"),
     };
-    Some(format!(
-        "running one task at a time{because}; to run as many as memory allows, add -j auto"
-    ))
+    let how = match strategy {
+        Strategy::Batch => "to run batches, add -j N or set SAFE_PARALLEL=true",
+        _ => "to run as many as memory allows, add -j auto",
+    };
+    Some(format!("running one task at a time{because}; {how}"))
 }
 
 /// A word on a number that is more than agents bear. Who writes -j has this very command in mind.

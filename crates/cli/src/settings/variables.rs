@@ -36,7 +36,10 @@ pub(super) fn take(
         "CONCURRENCY_LIMIT" => "a number from 1 on; 1 to 3 suit agents",
         _ => "a whole number of MB from 1 on, such as 4096",
     };
-    let bad = || problem::bad_value(name, source, &value.to_string_lossy(), right);
+    let bad = || {
+        let read = format!("'{}'", value.to_string_lossy());
+        problem::bad_value(name, source, &read, right)
+    };
     let text = value.to_str().ok_or_else(bad)?;
     let source = || source.clone();
     match name {

@@ -22,6 +22,10 @@ fn text(configuration: &Configuration) -> String {
     let mut out = String::new();
     for key in Key::ALL {
         let (value, source) = match configuration.layer.written(key) {
+            Some((value, Source::BuiltIn)) if key == Key::MemoryThreshold => (
+                shown(&value),
+                String::from("built in, for --strategy batch"),
+            ),
             Some((value, source)) => (shown(&value), source.to_string()),
             None => (String::from("-"), String::from("not set")),
         };
