@@ -87,7 +87,7 @@ pub use group::{GroupV1, GroupV2, MemoryEvents, OomState};
 #[cfg(target_os = "linux")]
 pub use kills::{kernel_kills, kernel_kills_in};
 #[cfg(target_os = "linux")]
-pub use open_files::{DeletedFile, DeletedFiles, deleted_files};
+pub use open_files::{DeletedFile, DeletedFiles, deleted_files, is_in_memory};
 #[cfg(target_os = "linux")]
 pub use own_groups::{GroupPath, OwnGroups};
 #[cfg(target_os = "linux")]
@@ -97,7 +97,7 @@ pub use process::ProcessId;
 #[cfg(target_os = "linux")]
 pub use program::Program;
 #[cfg(target_os = "linux")]
-pub use programs::{MemberHeld, ProgramUse, TreeHeld, holders_by_program, parent_name};
+pub use programs::{MemberHeld, ProgramUse, TreeHeld, holders_by_program};
 #[cfg(target_os = "linux")]
 pub use session::{SessionUse, session_use, session_use_bytes};
 #[cfg(target_os = "linux")]

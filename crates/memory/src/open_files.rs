@@ -90,6 +90,7 @@ fn name(link: OsString) -> OsString {
 /// `TMPFS_MAGIC` (statfs(2)); what `memfd_create` makes lies in the kernel's own tmpfs.
 const TMPFS: u64 = 0x0102_1994;
 
-pub(crate) fn is_in_memory(path: &std::path::Path) -> bool {
+/// Whether a file or directory lies in memory: in a tmpfs.
+pub fn is_in_memory(path: &std::path::Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|statfs| u64::try_from(statfs.f_type) == Ok(TMPFS))
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use crate::census::{Census, Process};
@@ -33,7 +33,7 @@ const STARTERS: [&str; 14] = [
     "conmon",
 ];
 
-/// Shells that lead a session are starters as well.
+/// Shells, which start others where they are not in the middle of a tree.
 const SHELLS: [&str; 7] = ["sh", "bash", "dash", "zsh", "fish", "ksh", "nu"];
 
 /// A program with all trees of it.
@@ -120,20 +120,25 @@ fn is_counted(process: &Process) -> bool {
 }
 
 /// Whether it is the topmost of its tree: its parent starts others on somebody's behalf, or is
-/// not there.
+/// not there. A shell does so where it is itself the topmost of its tree (in a terminal, say) but
+/// not between an editor and its helpers.
 fn is_top(census: &Census, process: &Process) -> bool {
-    census
-        .get(process.parent)
-        .is_none_or(|parent| parent.id.pid == 1 || !is_counted(parent) || is_starter(parent))
+    for parent in census.ancestors(process.id.pid) {
+        if parent.id.pid == 1 || !is_counted(parent) || is_named(parent, &STARTERS) {
+            return true;
+        }
+        if !is_named(parent, &SHELLS) {
+            return false;
+        }
+    }
+    true
 }
 
-fn is_starter(process: &Process) -> bool {
-    let called = process.called();
-    let called = called
-        .to_str()
-        .map(|name| name.trim_start_matches('-').trim_end_matches(':'))
-        .unwrap_or_default();
-    STARTERS.contains(&called) || (SHELLS.contains(&called) && process.session == process.id.pid)
+fn is_named(process: &Process, names: &[&str]) -> bool {
+    // Login shells begin with a dash, and some programs say more behind a colon.
+    let called = process.called().to_str().unwrap_or_default();
+    let called = called.trim_start_matches('-');
+    names.contains(&called.split_once(':').map_or(called, |(name, _)| name))
 }
 
 /// Walks down from the topmost, leaving out trees of their own.
@@ -189,10 +194,4 @@ fn proportional(census: &Census, roots: &Roots) -> BTreeMap<u32, u64> {
         }
     }
     held
-}
-
-/// The name of a process's parent, for those whose parent takes no note of their end.
-pub fn parent_name(census: &Census, process: &Process) -> Option<OsString> {
-    let parent = census.get(process.parent)?;
-    Some(OsStr::to_owned(parent.called()))
 }

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::census::{Census, Process};
-use crate::process::ProcessId;
+use crate::process::{ProcessId, proportional_bytes};
 use crate::program::Program;
 use crate::roots::Roots;
 
@@ -59,6 +59,19 @@ pub struct Leftover {
     pub age: Duration,
     /// What proves it, each piece in words.
     pub evidence: Vec<String>,
+}
+
+impl Leftover {
+    /// What its living members hold now, where shared pages count by their share; of those that
+    /// can't be asked nothing.
+    pub fn held_bytes(&self, roots: &Roots) -> u64 {
+        let living = self
+            .members
+            .iter()
+            .filter(|id| ProcessId::read(roots, id.pid).ok().flatten() == Some(**id));
+        let bytes = living.filter_map(|id| proportional_bytes(&roots.proc, id.pid).ok().flatten());
+        bytes.fold(0, u64::saturating_add)
+    }
 }
 
 /// An orphan that is kept.
