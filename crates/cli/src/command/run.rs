@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 
 use saferun_executor::{GuardProgram, RunError, RunOptions, RunReport, Sinks};
+use saferun_scheduler::Strategy;
 
 use super::dry_run;
 use super::guarded::{self, Guarded};
@@ -42,7 +43,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     };
     let mut work = Work::new(line, settings.rights)?;
     if args.dry_run {
-        return dry_run::dry_run(work.source);
+        return dry_run::dry_run(work.source.streamed());
     }
     let shown = Shown::choose(&settings);
     if shown != Shown::Json {
@@ -59,6 +60,16 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         say(text);
     }
     Ok(Exit::of_report(&report))
+}
+
+/// Whether the list is counted before the first task runs: what is said of each batch, and of
+/// each of the tasks that run one by one, needs the count.
+fn needs_count(settings: &RunSettings) -> bool {
+    match settings.strategy {
+        Strategy::Batch => true,
+        Strategy::Sequential => settings.verbose,
+        Strategy::Continuous | Strategy::Unlimited => false,
+    }
 }
 
 /// How a run is shown on standard error.
@@ -102,7 +113,7 @@ fn hints(settings: &RunSettings, work: &mut Work) {
     if let Some(why) = settings.one_by_one.as_deref().filter(|_| !work.once) {
         say(why);
     }
-    if settings.strategy == saferun_scheduler::Strategy::Unlimited {
+    if settings.strategy == Strategy::Unlimited {
         say("--strategy unlimited ignores memory: tasks may be killed by the kernel");
     }
     if work.typed {
@@ -121,6 +132,12 @@ fn execute(
     guard: Option<GuardProgram>,
 ) -> Result<RunReport, CliError> {
     let failed = |what| move |cause| CliError::Run(RunError::System { what, cause });
+    // Before the signals are taken: whoever tires of typing ends it as any other program.
+    let source = if needs_count(settings) {
+        work.source.counted()?
+    } else {
+        work.source.streamed()
+    };
     let mut observers = Observers::default();
     if let Some(JsonTarget::File(path)) = &settings.json {
         observers.add(Json::to_file(JsonFile::create(path).map_err(|error| {
@@ -172,7 +189,7 @@ fn execute(
         .enable_all()
         .build()
         .map_err(failed("the runtime can't be started"))?;
-    let result = runtime.block_on(saferun_executor::run(work.source, options, &mut observers));
+    let result = runtime.block_on(saferun_executor::run(source, options, &mut observers));
     // Threads that still read input or write output are not waited for: the reader at the other
     // end may never come.
     runtime.shutdown_background();

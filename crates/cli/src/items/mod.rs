@@ -1,5 +1,6 @@
 //! From the words of the command line to the stream of tasks.
 
+mod counted;
 mod limits;
 mod quoting;
 mod record;
@@ -52,13 +53,43 @@ pub(crate) struct CommandLine<'a> {
 /// The tasks that follow from a command line.
 pub(crate) struct Work {
     /// Where they come from.
-    pub source: Box<dyn TaskSource>,
+    pub source: Source,
     /// Whether it is a single command without items.
     pub once: bool,
     /// Whether standard input is read as items, and from a person's hands.
     pub typed: bool,
     /// Standard input where it is not read but may hold something.
     pub unread: Option<Unread>,
+}
+
+/// Where tasks come from.
+pub(crate) enum Source {
+    /// From items, which may come as a stream.
+    Items(ItemTasks),
+    /// From elsewhere; how many there are is known, or need not be.
+    Other(Box<dyn TaskSource>),
+}
+
+impl Source {
+    /// As they come.
+    pub(crate) fn streamed(self) -> Box<dyn TaskSource> {
+        match self {
+            Source::Items(tasks) => Box::new(tasks),
+            Source::Other(source) => source,
+        }
+    }
+
+    /// With their count: a stream is read to its end before the first task.
+    ///
+    /// # Errors
+    ///
+    /// It can't be read, or can't be kept meanwhile.
+    pub(crate) fn counted(self) -> Result<Box<dyn TaskSource>, CliError> {
+        Ok(match self {
+            Source::Items(tasks) => Box::new(tasks.counted()?),
+            Source::Other(source) => source,
+        })
+    }
 }
 
 /// Where items come from.
@@ -90,7 +121,7 @@ impl Work {
             let name = command.join(OsStr::new(" "));
             let task = rights.task(name, spec, None);
             return Ok(Self {
-                source: Box::new(OneTask(Some(task))),
+                source: Source::Other(Box::new(OneTask(Some(task)))),
                 once: true,
                 typed: false,
                 unread: Some(Unread::new()),
@@ -116,7 +147,7 @@ impl Work {
             }
         };
         Ok(Self {
-            source: Box::new(ItemTasks::new(items, template, rights)),
+            source: Source::Items(ItemTasks::new(items, template, rights)),
             once: false,
             typed,
             unread: None,
@@ -145,7 +176,7 @@ impl Work {
             ));
         }
         Ok(Self {
-            source: Box::new(task_file::read(path, rights)?),
+            source: Source::Other(Box::new(task_file::read(path, rights)?)),
             once: false,
             typed: false,
             unread: None,

@@ -51,6 +51,11 @@ impl<R: BufRead> Records<R> {
         }
     }
 
+    /// The stream, as far as it has not been read.
+    pub(crate) fn into_reader(self) -> R {
+        self.reader
+    }
+
     /// The number of the record read last, counted from 1.
     pub(crate) fn number(&self) -> u64 {
         self.number

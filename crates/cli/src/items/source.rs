@@ -128,10 +128,12 @@ fn too_long(item: &OsStr, place: &str, by: TooLong, at_least: bool) -> String {
 
 /// One task for each item.
 pub(crate) struct ItemTasks {
-    items: ItemReader,
-    template: Template,
+    pub(super) items: ItemReader,
+    pub(super) template: Template,
     rights: TaskRights,
     limits: ArgumentLimits,
+    /// How many there are, once they were counted.
+    pub(super) count: Option<u64>,
 }
 
 impl ItemTasks {
@@ -142,11 +144,16 @@ impl ItemTasks {
             template,
             rights,
             limits: ArgumentLimits::of_this_process(),
+            count: None,
         }
     }
 }
 
 impl TaskSource for ItemTasks {
+    fn count(&self) -> Option<u64> {
+        self.count
+    }
+
     fn next_task(&mut self) -> Option<Result<Task, String>> {
         loop {
             let (item, place) = match self.items.next_item()? {
@@ -170,6 +177,10 @@ impl TaskSource for ItemTasks {
 pub(crate) struct OneTask(pub Option<Task>);
 
 impl TaskSource for OneTask {
+    fn count(&self) -> Option<u64> {
+        Some(u64::from(self.0.is_some()))
+    }
+
     fn next_task(&mut self) -> Option<Result<Task, String>> {
         let task = self.0.take()?;
         let limits = ArgumentLimits::of_this_process();

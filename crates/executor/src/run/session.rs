@@ -228,7 +228,10 @@ impl Run<'_> {
         }
         self.session.begun += 1;
         let session = &self.session;
-        if let (Some(since), Some(total)) = (session.alone_since, session.total) {
+        if let (Some(since), Some(total)) = (session.alone_since, session.total)
+            // Of a single command that was not to run beside others there is nothing to say.
+            && (total > 1 || session.strategy != Strategy::Sequential)
+        {
             let number = session.begun - since;
             // Tasks that were refused unbegun are missing in what has begun.
             let tasks = total.saturating_sub(since).max(number);
