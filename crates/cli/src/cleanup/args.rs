@@ -47,9 +47,10 @@ pub(crate) struct Args {
     /// Give memory back, and say what that brought
     #[arg(long)]
     pub(super) force: bool,
-    /// End what dead runs, agents and editors have left behind, after asking
-    #[arg(long)]
-    pub(super) leftovers: bool,
+    /// End what dead runs, agents and editors have left behind, after asking: all of it, or
+    /// what is named by the number of its topmost process
+    #[arg(long, value_name = "PID", num_args = 0.., require_equals = true, value_delimiter = ',')]
+    pub(super) leftovers: Option<Vec<u32>>,
     /// Print exactly what would be done and do nothing
     #[arg(long)]
     pub(super) dry_run: bool,

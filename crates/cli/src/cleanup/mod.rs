@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
+use saferun_memory::leftovers::Leftover;
 use saferun_memory::{Census, Machine, Roots};
 
 use advice::advice;
@@ -144,18 +145,21 @@ fn end_leftovers(
     answer: &mut Answer,
     roots: &Roots,
 ) -> Result<Option<Vec<Gone>>, String> {
-    let found = &answer.facts.leftovers.found;
-    if !args.leftovers || args.dry_run || found.is_empty() {
+    let Some(named) = &args.leftovers else {
+        return Ok(None);
+    };
+    let found = chosen(named, &answer.facts.leftovers.found)?;
+    if args.dry_run || found.is_empty() {
         return Ok(None);
     }
     if !args.yes {
         // Before the question, on the same stream.
-        let list = report::list(&answer.facts.leftovers);
+        let list = report::list(&found);
         let _ = std::io::stderr().write_all(list.as_bytes());
     }
     let count: usize = found.iter().map(|leftover| leftover.members.len()).sum();
     match ask(&format!("End these {}?", words::processes(count)), args.yes) {
-        Consent::Given => Ok(Some(ending::end(found, roots))),
+        Consent::Given => Ok(Some(ending::end(&found, roots))),
         Consent::Refused => {
             answer
                 .not_done
@@ -166,6 +170,22 @@ fn end_leftovers(
             Err("--leftovers ends processes and nobody can be asked; try: add --yes".to_owned())
         }
     }
+}
+
+/// Those that are named; all, when none is.
+fn chosen(named: &[u32], found: &[Leftover]) -> Result<Vec<Leftover>, String> {
+    if named.is_empty() {
+        return Ok(found.to_vec());
+    }
+    named
+        .iter()
+        .map(|pid| {
+            let wanted = |leftover: &&Leftover| leftover.root.pid == *pid;
+            found.iter().find(wanted).cloned().ok_or_else(|| {
+                format!("{pid} is not among what was left behind; try: memory-cleanup lists it")
+            })
+        })
+        .collect()
 }
 
 /// Whether Node processes may be made to listen.

@@ -1,6 +1,6 @@
 //! Where the memory is, for people.
 
-use saferun_memory::leftovers::Leftovers;
+use saferun_memory::leftovers::{Leftover, Leftovers};
 use saferun_memory::{MachineReading, ProgramUse, sanitised, show};
 
 use super::facts::Facts;
@@ -32,9 +32,9 @@ pub(super) fn report(out: &mut Text, facts: &Facts, tree: bool) {
 }
 
 /// What was left behind, for the question whether to end it.
-pub(super) fn list(found: &Leftovers) -> String {
+pub(super) fn list(found: &[Leftover]) -> String {
     let mut out = Text::default();
-    leftovers(&mut out, found);
+    left_behind(&mut out, found);
     out.into_string()
 }
 
@@ -126,27 +126,7 @@ fn holders(out: &mut Text, holders: &[ProgramUse], tree: bool) {
 }
 
 fn leftovers(out: &mut Text, leftovers: &Leftovers) {
-    if !leftovers.found.is_empty() {
-        let bytes = leftovers.found.iter().map(|found| found.rss_bytes).sum();
-        out.title(&format!(
-            "Left behind: {} with {} (--leftovers ends them)",
-            leftovers.found.len(),
-            show(bytes)
-        ));
-        for found in &leftovers.found {
-            out.line(format_args!(
-                "  {:>10}  {} ({}), {}, {}",
-                show(found.rss_bytes),
-                safe(&found.program.short()),
-                found.root.pid,
-                processes(found.members.len()),
-                age(found.age)
-            ));
-            for evidence in &found.evidence {
-                out.line(format_args!("  {:>10}    {evidence}", ""));
-            }
-        }
-    }
+    left_behind(out, &leftovers.found);
     if !leftovers.kept.is_empty() {
         out.title("Orphans that are kept");
         for kept in leftovers.kept.iter().take(ROWS) {
@@ -161,6 +141,31 @@ fn leftovers(out: &mut Text, leftovers: &Leftovers) {
         if leftovers.kept.len() > ROWS {
             let more = leftovers.kept.len() - ROWS;
             out.line(format_args!("  {:>10}  {more} more (--json)", ""));
+        }
+    }
+}
+
+fn left_behind(out: &mut Text, found: &[Leftover]) {
+    if found.is_empty() {
+        return;
+    }
+    let bytes = found.iter().map(|found| found.rss_bytes).sum();
+    out.title(&format!(
+        "Left behind: {} with {} (--leftovers ends them)",
+        found.len(),
+        show(bytes)
+    ));
+    for found in found {
+        out.line(format_args!(
+            "  {:>10}  {} ({}), {}, {}",
+            show(found.rss_bytes),
+            safe(&found.program.short()),
+            found.root.pid,
+            processes(found.members.len()),
+            age(found.age)
+        ));
+        for evidence in &found.evidence {
+            out.line(format_args!("  {:>10}    {evidence}", ""));
         }
     }
 }

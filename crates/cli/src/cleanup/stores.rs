@@ -191,9 +191,10 @@ impl Store {
         match (self.find)() {
             None => Err(Outcome::nothing(format!("there is no {}", self.what))),
             Some(Err(why)) => Err(Outcome::failed(why)),
-            Some(Ok(expired)) if expired.things.is_empty() => {
-                Err(Outcome::nothing(format!("nothing in the {} has expired", self.what)))
-            }
+            Some(Ok(expired)) if expired.things.is_empty() => Err(Outcome::nothing(format!(
+                "nothing in the {} has expired",
+                self.what
+            ))),
             Some(Ok(expired)) => Ok(expired),
         }
     }
