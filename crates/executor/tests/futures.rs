@@ -259,6 +259,71 @@ async fn cleanup_runs_after_each_batch_and_each_lone_task_but_only_if_wanted() {
     }
 }
 
+/// What this process holds, by its own account: what other programs do is not seen.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn own_bytes() -> Result<u64, MeasureError> {
+    let statm = std::fs::read_to_string("/proc/self/statm")?;
+    let pages = statm.split(' ').nth(1).ok_or("no second field")?;
+    Ok(pages.parse::<u64>()? * rustix::param::page_size() as u64)
+}
+
+/// Fills 160 MB with pieces that are too small to be mapped each by itself, and keeps the last:
+/// it pins the end of the heap, so that the allocator alone gives nothing back.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+async fn leave_free_pages() -> Result<Box<[u8]>, io::Error> {
+    let mut pieces: Vec<Box<[u8]>> = (0..40_000)
+        .map(|_| vec![1_u8; 4000].into_boxed_slice())
+        .collect();
+    pieces
+        .pop()
+        .ok_or_else(|| io::Error::other("there are 40000"))
+}
+
+#[tokio::test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+async fn what_tasks_left_with_the_allocator_goes_back_to_the_system() {
+    // In a batch, then alone since any use is above a threshold of 0.
+    for memory_threshold in [Options::default().memory_threshold, 0] {
+        let heard: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let freed = Arc::clone(&heard);
+        let (parallel, page) = verbose(Options {
+            memory_threshold,
+            ..Options::default()
+        });
+        let parallel = parallel
+            .measured_by(own_bytes)
+            .on_cleaned_up(move |brought| freed.lock().expect("whole").push(brought.freed_bytes()));
+        let results = parallel.execute([leave_free_pages]).await;
+        assert!(results.iter().all(Result::is_ok));
+        let freed = heard.lock().expect("whole").clone();
+        let lines = page.lines();
+        assert!(
+            matches!(freed[..], [bytes] if bytes > 100 * MIB),
+            "{freed:?}"
+        );
+        if memory_threshold > 0 {
+            let said = lines.iter().find_map(|line| line.split("freed ").nth(1));
+            let said = said.and_then(|text| text.strip_suffix("MB")?.parse::<u64>().ok());
+            assert_eq!(said, Some((freed[0] + MIB / 2) / MIB), "{lines:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn memory_that_is_unknown_is_given_back_all_the_same() {
+    let cleaned = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&cleaned);
+    let parallel = SafeParallel::new(Options::default())
+        .expect("not 0")
+        .measured_by(script([None]))
+        .on_cleaned_up(|_| panic!("nothing was measured"))
+        .on_clean_up(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+    run_numbers(&parallel, 3).await;
+    assert_eq!(cleaned.load(Ordering::SeqCst), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn dropped_it_drops_what_runs_and_begins_no_more() {
     let (began, alive) = (Arc::new(AtomicUsize::new(0)), Arc::new(()));

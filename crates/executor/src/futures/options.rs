@@ -12,7 +12,8 @@ pub struct Options {
     /// Above so many bytes of session memory the rest runs one by one; 4096 MiB by default.
     pub memory_threshold: u64,
     /// Whether to clean up after each batch, and after each task that runs alone; by default yes.
-    /// What there is to clean up is set by [`SafeParallel::on_clean_up`](super::SafeParallel).
+    /// It gives pages that ended tasks left with the allocator back to the system, and calls what
+    /// was set by [`SafeParallel::on_clean_up`](super::SafeParallel::on_clean_up).
     pub force_gc: bool,
     /// Whether to say what is done, line by line; by default no.
     pub verbose: bool,

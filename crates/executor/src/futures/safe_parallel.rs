@@ -7,7 +7,8 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use saferun_memory::{clean_up_measured, memory_usage};
+use saferun_memory::reclaim::give_back_free_memory;
+use saferun_memory::{CleanUp, memory_usage};
 use saferun_scheduler::{Batches, Fallback, Plan, optimal_concurrency_at};
 
 use super::error::TaskError;
@@ -23,6 +24,7 @@ pub type MeasureError = Box<dyn Error + Send + Sync>;
 
 type Measure = dyn Fn() -> Result<u64, MeasureError> + Send + Sync;
 type Observe = dyn Fn(&Notice) + Send + Sync;
+type Hear = dyn Fn(CleanUp) + Send + Sync;
 
 /// Runs tasks side by side under a memory threshold, and gives their results in the order of the
 /// tasks. [`SafeParallel::execute`] says how; this is one with nothing but options.
@@ -86,6 +88,7 @@ pub struct SafeParallel {
     options: Options,
     measure: Arc<Measure>,
     release: Arc<dyn Fn() + Send + Sync>,
+    hear: Option<Arc<Hear>>,
     observe: Option<Arc<Observe>>,
     writer: Arc<Mutex<dyn Write + Send>>,
 }
@@ -103,6 +106,7 @@ impl SafeParallel {
             options,
             measure: Arc::new(|| Ok(memory_usage()?.session_bytes)),
             release: Arc::new(|| {}),
+            hear: None,
             observe: None,
             writer: Arc::new(Mutex::new(io::stderr())),
         })
@@ -122,10 +126,22 @@ impl SafeParallel {
         self
     }
 
-    /// What to do after each batch to give memory back, such as dropping caches; nothing by
-    /// default, since what ended tasks held is gone by then. Not called without `force_gc`.
+    /// What to do in each cleanup beside what is always done, such as dropping caches that can be
+    /// filled again, or taking a [`saferun_memory::reclaim::Step`].
+    ///
+    /// A cleanup follows each batch and each task that runs alone, unless `force_gc` is off.
+    /// First this is called; then the free pages of this process's allocator go back to the
+    /// system, those that ended tasks left behind and those of what was dropped just now
+    /// ([`give_back_free_memory`]). What the cleanup freed is measured, never estimated.
     pub fn on_clean_up(mut self, release: impl Fn() + Send + Sync + 'static) -> Self {
         self.release = Arc::new(release);
+        self
+    }
+
+    /// Hears what each cleanup brought, after a task that ran alone as well as after a batch;
+    /// not where memory can't be read.
+    pub fn on_cleaned_up(mut self, hear: impl Fn(CleanUp) + Send + Sync + 'static) -> Self {
+        self.hear = Some(Arc::new(hear));
         self
     }
 
@@ -148,8 +164,9 @@ impl SafeParallel {
     /// Tasks run in batches of twice the concurrency. Before each batch memory is read and the
     /// concurrency chosen anew, [the optimal one](optimal_concurrency) but no more than the
     /// configured. If more than the threshold is in use, or if what is in use can't be read, the
-    /// rest runs one by one. Each reading takes some milliseconds, in which other tasks of the
-    /// same thread stand still.
+    /// rest runs one by one. After each batch, and each task that runs alone, memory is
+    /// [cleaned up](Self::on_clean_up). Each reading and each cleanup takes some milliseconds, in
+    /// which other tasks of the same thread stand still.
     ///
     /// Tasks run within the returned future, side by side but on one thread. For work that keeps
     /// a core busy let the task spawn, and await what it spawned.
@@ -231,20 +248,20 @@ impl SafeParallel {
         (self.measure)()
     }
 
-    /// How much was freed. Where memory can't be read the program's own cleanup still runs.
+    /// How much was freed. Where memory can't be read it is still given back: nothing is known
+    /// of it then, and there may be little.
     fn clean_up(&self) -> Option<u64> {
-        let mut released = false;
-        let result = clean_up_measured(
-            || self.measure(),
-            || {
-                released = true;
-                (self.release)();
-            },
-        );
-        if !released {
-            (self.release)();
+        let before = self.measure();
+        (self.release)();
+        give_back_free_memory();
+        let result = CleanUp {
+            before_bytes: before.ok()?,
+            after_bytes: self.measure().ok()?,
+        };
+        if let Some(hear) = &self.hear {
+            hear(result);
         }
-        result.ok().map(|result| result.freed_bytes())
+        Some(result.freed_bytes())
     }
 
     fn say_fallback(&self, why: Fallback, memory: &Result<u64, MeasureError>) {
