@@ -9,10 +9,11 @@ mod mix;
 mod random;
 mod world;
 
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use saferun_scheduler::Preempt;
+use saferun_scheduler::{Preempt, Strategy};
 use serde::Serialize;
 
 use crate::Failure;
@@ -35,6 +36,12 @@ pub(crate) struct Arguments {
     /// How eagerly running work is ended; all grades if not given
     #[arg(long)]
     preempt: Option<Grade>,
+    /// How tasks are admitted
+    #[arg(long, default_value = "continuous")]
+    strategy: Admitted,
+    /// At most so many tasks at once; by default as many as memory and cores allow
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
     /// Simulate a driver without a brake
     #[arg(long)]
     no_brake: bool,
@@ -52,11 +59,22 @@ enum Grade {
     Never,
 }
 
+/// The strategies that keep within a budget, as an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Admitted {
+    Continuous,
+    Batch,
+    Sequential,
+}
+
 /// One line of the table: medians over all runs of one mix.
 #[derive(Debug, Serialize)]
 struct Line {
     mix: &'static str,
     preempt: Grade,
+    strategy: Admitted,
+    jobs: Option<NonZeroUsize>,
     brake: bool,
     runs: u64,
     first_seed: u64,
@@ -95,8 +113,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     if !arguments.json {
         println!(
-            "{} runs of each mix from seed {}; makespan over the lower bound",
-            arguments.seeds, arguments.first_seed
+            "{} runs of each mix from seed {}, {}; makespan over the lower bound",
+            arguments.seeds,
+            arguments.first_seed,
+            arguments.admission()
         );
         println!(
             "{:12} {:6} {:>7} {:>7} {:>7} {:>9} {:>8} {:>10} {:>9} {:>9}",
@@ -114,13 +134,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     }
     for mix in chosen {
         for &grade in &grades {
-            let line = measure(
-                mix,
-                grade,
-                !arguments.no_brake,
-                arguments.first_seed,
-                arguments.seeds,
-            );
+            let line = measure(mix, grade, arguments);
             if arguments.json {
                 println!("{}", serde_json::to_string(&line)?);
             } else {
@@ -151,7 +165,30 @@ fn print_line(line: &Line) {
     );
 }
 
-fn measure(mix: &Mix, grade: Grade, brake: bool, first_seed: u64, seeds: u64) -> Line {
+impl Arguments {
+    /// How tasks are admitted, in words.
+    fn admission(&self) -> String {
+        let how = match self.strategy {
+            Admitted::Continuous => "continuous",
+            Admitted::Batch => "by batches",
+            Admitted::Sequential => "one by one",
+        };
+        match self.jobs {
+            Some(jobs) => format!("{how}, {jobs} at once at most"),
+            None => how.to_owned(),
+        }
+    }
+}
+
+fn measure(mix: &Mix, grade: Grade, arguments: &Arguments) -> Line {
+    let Arguments {
+        first_seed,
+        seeds,
+        strategy,
+        jobs,
+        ..
+    } = *arguments;
+    let brake = !arguments.no_brake;
     let preempt = match grade {
         Grade::Last => Preempt::Last,
         Grade::Eager => Preempt::Eager,
@@ -162,6 +199,12 @@ fn measure(mix: &Mix, grade: Grade, brake: bool, first_seed: u64, seeds: u64) ->
         cores: mix.cores,
         preempt,
         brake,
+        strategy: match strategy {
+            Admitted::Continuous => Strategy::Continuous,
+            Admitted::Batch => Strategy::Batch,
+            Admitted::Sequential => Strategy::Sequential,
+        },
+        jobs,
     };
     let (mut ratios, mut restarts, mut highest) = (Vec::new(), Vec::new(), 0.0f64);
     let (mut given_up, mut over) = (0, 0);
@@ -184,6 +227,8 @@ fn measure(mix: &Mix, grade: Grade, brake: bool, first_seed: u64, seeds: u64) ->
     Line {
         mix: mix.name,
         preempt: grade,
+        strategy,
+        jobs,
         brake,
         runs: seeds,
         first_seed,
@@ -222,6 +267,19 @@ mod tests {
     /// The median of so few runs is off by some percent.
     const TOLERANCE: f64 = 1.10;
 
+    fn arguments(seeds: u64) -> Arguments {
+        Arguments {
+            mix: "all".into(),
+            seeds,
+            first_seed: FIRST_SEED,
+            preempt: None,
+            strategy: Admitted::Continuous,
+            jobs: None,
+            no_brake: false,
+            json: false,
+        }
+    }
+
     fn line(name: &str, grade: Grade, brake: bool) -> Line {
         let mix = MIXES
             .iter()
@@ -229,7 +287,12 @@ mod tests {
             .expect("the mix exists");
         // The tail of one late spike decides a whole run.
         let runs = if name == "late-spike" { 4 * RUNS } else { RUNS };
-        measure(mix, grade, brake, FIRST_SEED, runs)
+        let no_brake = !brake;
+        let arguments = Arguments {
+            no_brake,
+            ..arguments(runs)
+        };
+        measure(mix, grade, &arguments)
     }
 
     fn reaches_its_floor(name: &str, grade: Grade, most_restarts: f64) {
@@ -269,6 +332,27 @@ mod tests {
                 assert_eq!((line.given_up, line.runs_over_budget), (0, 0), "{line:?}");
                 assert!(line.makespan_over_bound < 2.3, "{line:?}");
             }
+        }
+    }
+
+    /// What batches of old do on the same tasks, for comparison: everything, but later.
+    #[test]
+    fn batches_do_everything_and_are_slower() {
+        let mix = MIXES.iter().find(|mix| mix.name == "hog");
+        let mix = mix.expect("the mix exists");
+        let continuous = measure(mix, Grade::Last, &arguments(RUNS));
+        for jobs in [2, 3] {
+            let by_batches = Arguments {
+                strategy: Admitted::Batch,
+                jobs: NonZeroUsize::new(jobs),
+                ..arguments(RUNS)
+            };
+            let line = measure(mix, Grade::Last, &by_batches);
+            assert_eq!((line.given_up, line.runs_over_budget), (0, 0), "{line:?}");
+            assert!(
+                line.makespan_over_bound > continuous.makespan_over_bound,
+                "{line:?}"
+            );
         }
     }
 

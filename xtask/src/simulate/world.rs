@@ -1,9 +1,10 @@
 //! The simulated machine: tasks that want memory, a wall, kills and starts that take time.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use saferun_scheduler::{
-    Action, Config, EndCause, Event, Exit, Outcome, Preempt, Reading, Scheduler, TaskId,
+    Action, Config, EndCause, Event, Exit, Outcome, Preempt, Reading, Scheduler, Strategy, TaskId,
     TaskReading, TaskSpec,
 };
 
@@ -41,6 +42,8 @@ pub(crate) struct Setting {
     pub(crate) cores: usize,
     pub(crate) preempt: Preempt,
     pub(crate) brake: bool,
+    pub(crate) strategy: Strategy,
+    pub(crate) jobs: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,6 +90,8 @@ impl<'a> World<'a> {
             preempt: setting.preempt,
             cores: setting.cores.try_into().expect("there is a core"),
             brake: setting.brake,
+            strategy: setting.strategy,
+            concurrency: setting.jobs,
             ..Config::default()
         });
         Self {
