@@ -35,4 +35,6 @@ pub(crate) fn read(path: &Path, rights: TaskRights) -> Result<OrderedTasks, CliE
 }
 
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@ fn parse_with(written: &str, base: &str, rights: TaskRights) -> Result<Vec<Task>
         .map_err(|error| error.to_string())
 }
 
-fn parse(written: &str) -> Result<Vec<Task>, String> {
+pub(super) fn parse(written: &str) -> Result<Vec<Task>, String> {
     parse_with(written, "there", RIGHTS)
 }
 
@@ -115,7 +115,7 @@ fn what_is_not_said_is_taken_from_the_run() {
 }
 
 /// What is wrong, and what its one line must hold.
-const TABLE: &[(&str, &str)] = &[
+pub(super) const TABLE: &[(&str, &str)] = &[
     ("", "tasks.toml holds no [[task]]; try: "),
     ("# only a comment\n", "holds no [[task]]"),
     ("[[task]]\n", "tasks.toml:1:1: this task has no run"),
@@ -307,9 +307,13 @@ proptest! {
             "-1", "true", "\n", "#", "é", "A = ", "'1s'", "1979-05-27", "inf",
         ]), 0..20)
     ) {
-        if let Err(told) = parse(&pieces.concat()) {
-            prop_assert_eq!(told.lines().count(), 1);
-            prop_assert!(told.contains("; try: "), "{}", told);
+        let written = pieces.concat();
+        match parse(&written) {
+            Err(told) => {
+                prop_assert_eq!(told.lines().count(), 1);
+                prop_assert!(told.contains("; try: "), "{}", told);
+            }
+            Ok(_) => prop_assert_eq!(super::schema_tests::takes(&written), Some(true)),
         }
     }
 }
