@@ -3,6 +3,7 @@
 mod bench;
 mod simulate;
 mod tidy;
+mod vm;
 mod workspace;
 
 use std::ffi::OsString;
@@ -26,6 +27,8 @@ enum Chore {
     Bench(bench::Arguments),
     /// Drive the scheduler in virtual time through hundreds of runs
     Simulate(simulate::Arguments),
+    /// Test containment on a kernel of its own, in an emulated machine
+    VmTest(vm::Arguments),
     /// Be a memory-hungry workload (`cargo xtask work --help` lists them)
     #[command(disable_help_flag = true)]
     Work {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Simulate(arguments) => simulate::run(&arguments),
+        Chore::VmTest(arguments) => vm::run(&arguments),
         Chore::Work { arguments } => return saferun_testbed::workload::main(arguments),
     };
     outcome.unwrap_or_else(|error| {

@@ -30,7 +30,8 @@ use crate::options::{Containment, GuardProgram};
 use crate::run_id::RunId;
 use crate::slot::tree::{Tree, orphans};
 use crate::slot::v1::CgroupV1;
-use crate::slot::{GuardedGroup, Slots};
+use crate::slot::v2::CgroupV2;
+use crate::slot::{GuardedGroup, Slots, v1, v2};
 use crate::spawn::{Helper, Spawner, candidates};
 
 /// The environment variable by which [`enter`] tells the runner that it is watched over. It is
@@ -53,7 +54,7 @@ pub fn open(
     program: Option<&GuardProgram>,
 ) -> io::Result<(Box<dyn Slots>, Option<Guard>)> {
     let slots: Box<dyn Slots> = match with_groups(containment, run) {
-        Ok(slots) => Box::new(slots),
+        Ok(slots) => slots,
         Err(why) => Box::new(Tree::open(why, ancestor::is_supervised())?),
     };
     if slots.guarded().is_empty()
@@ -67,12 +68,26 @@ pub fn open(
     Ok((slots, guard))
 }
 
-fn with_groups(containment: Containment, run: &RunId) -> Result<CgroupV1, Option<String>> {
+fn with_groups(containment: Containment, run: &RunId) -> Result<Box<dyn Slots>, Option<String>> {
     if containment == Containment::Tree {
         return Err(None);
     }
     let own = OwnGroups::read(&Roots::default()).map_err(|error| Some(error.to_string()))?;
-    CgroupV1::open(&own, run).map_err(Some)
+    // The memory controller is in one hierarchy only.
+    if own.memory_v1.is_some() {
+        let slots = CgroupV1::open(&own, run).map_err(Some)?;
+        return Ok(Box::new(slots));
+    }
+    let slots = CgroupV2::open(&own, run).map_err(Some)?;
+    Ok(Box::new(slots))
+}
+
+/// Whether groups seem usable, without making one.
+fn seem_usable(own: &OwnGroups) -> bool {
+    match own.memory_v1 {
+        Some(_) => v1::seems_usable(own),
+        None => v2::seems_usable(own),
+    }
 }
 
 /// The guard of a run, seen from the runner.

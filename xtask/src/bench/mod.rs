@@ -21,6 +21,7 @@ use clap::Subcommand;
 
 use crate::Failure;
 use programs::Programs;
+pub(crate) use programs::installed;
 
 /// Measure the real program against other ways to run the same commands.
 #[derive(Debug, clap::Args)]

@@ -130,7 +130,7 @@ fn meminfo(name: &str) -> Option<u64> {
 }
 
 /// The path of an installed program.
-pub(super) fn installed(name: &str) -> Option<PathBuf> {
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|directory| directory.join(name))

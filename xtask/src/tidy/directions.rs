@@ -7,7 +7,7 @@ use super::Findings;
 use crate::workspace::{Metadata, Node, Package, root};
 
 /// Each crate with those of ours that it may depend on. Tests may use the test beds beside them.
-const DIRECTIONS: [(&str, &[&str]); 6] = [
+const DIRECTIONS: [(&str, &[&str]); 7] = [
     ("saferun-memory", &[]),
     ("saferun-scheduler", &[]),
     ("saferun-executor", &["saferun-memory", "saferun-scheduler"]),
@@ -16,6 +16,7 @@ const DIRECTIONS: [(&str, &[&str]); 6] = [
         &["saferun-memory", "saferun-scheduler", "saferun-executor"],
     ),
     ("saferun-testbed", &[]),
+    ("saferun-vm-tests", &["saferun-testbed"]),
     (
         "xtask",
         &["saferun-memory", "saferun-scheduler", "saferun-testbed"],

@@ -15,7 +15,7 @@ use saferun_memory::{OwnGroups, Roots};
 
 use super::{ENVIRONMENT_MARK, GuardProgram};
 use crate::options::Containment;
-use crate::slot::{tree::ending, v1};
+use crate::slot::tree::ending;
 use crate::spawn::signals::{BlockedSignals, signal_fd};
 use crate::spawn::{Helper, Spawner, adopt};
 
@@ -84,7 +84,7 @@ fn marked_pipe() -> Option<i32> {
 
 fn has_groups(containment: Containment) -> bool {
     containment != Containment::Tree
-        && OwnGroups::read(&Roots::default()).is_ok_and(|own| v1::seems_usable(&own))
+        && OwnGroups::read(&Roots::default()).is_ok_and(|own| super::seem_usable(&own))
 }
 
 fn start_runner() -> io::Result<(Pid, OwnedFd)> {

@@ -10,6 +10,7 @@ use crate::slot::tree::ending;
 use crate::slot::v1::files::open_dir;
 use crate::slot::v1::group::{self, Hierarchy, PREFIX};
 use crate::slot::v1::sweep::sweep;
+use crate::slot::v2::home;
 use crate::spawn::adopt;
 
 /// What the runner writes when the run has ended well.
@@ -86,6 +87,7 @@ impl Keeper {
                 for parent in parents {
                     // What can't be swept now is met by a later run.
                     let _ = sweep(parent.as_fd(), &own);
+                    let _ = home::tidy(parent.as_fd());
                 }
             })
             .ok()
@@ -116,6 +118,8 @@ impl Keeper {
         }
         for (parent, dir) in &self.groups {
             let _ = group::end(parent.as_fd(), dir.as_fd(), own, deadline);
+            // Where the run has changed nothing in our own group, nothing is put back.
+            let _ = home::leave(parent.as_fd(), own);
         }
     }
 }

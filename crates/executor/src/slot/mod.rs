@@ -11,6 +11,7 @@ use crate::spawn::{Child, SpawnError, SpawnRequest};
 
 pub(crate) mod tree;
 pub(crate) mod v1;
+pub(crate) mod v2;
 
 use v1::group::Hierarchy;
 
@@ -20,6 +21,8 @@ pub enum Tier {
     /// Memory groups of cgroup v1, the unified tree beside them for freezing and killing where
     /// it is writable.
     CgroupV1,
+    /// Groups of cgroup v2 with the memory controller.
+    CgroupV2,
     /// Process trees, readings and SIGSTOP; no control groups.
     Tree,
 }
@@ -28,6 +31,7 @@ impl fmt::Display for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Tier::CgroupV1 => "cgroup v1",
+            Tier::CgroupV2 => "cgroup v2",
             Tier::Tree => "process trees",
         })
     }

@@ -5,11 +5,11 @@
 //! there too, in which its tasks are born: freezing, killing and knowing whether anything is
 //! left are better there, and none of it needs controllers.
 
-mod emptier;
+pub(crate) mod emptier;
 pub(crate) mod files;
 pub(crate) mod group;
 mod limit;
-mod pids;
+pub(crate) mod pids;
 mod slot;
 mod stop;
 pub(crate) mod sweep;
@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use saferun_memory::{GroupPath, GroupV1, OwnGroups};
 
-use self::emptier::Emptier;
+use self::emptier::{Emptier, Emptying};
 use self::group::{Hierarchy, PREFIX, RunGroup};
 use self::limit::Limits;
 use self::slot::{Slot, into_io};
@@ -254,7 +254,9 @@ impl Slots for CgroupV1 {
         };
         slot.begin();
         let emptying = match slot.to_be_emptied() {
-            Some(dir) => dir.and_then(|dir| self.emptier.empty_slot(id, dir)).is_ok(),
+            Some(dir) => dir
+                .and_then(|dir| self.emptier.empty_slot(id, dir, Emptying::ForceEmpty))
+                .is_ok(),
             None => false,
         };
         if !emptying {
@@ -292,7 +294,7 @@ impl Slots for CgroupV1 {
     fn reclaim(&mut self) {
         // Without a thread or a descriptor the kernel reclaims by itself at the limit.
         if let Ok(dir) = self.memory.dir.try_clone() {
-            let _ = self.emptier.empty_run(dir);
+            let _ = self.emptier.empty_run(dir, Emptying::ForceEmpty);
         }
     }
 

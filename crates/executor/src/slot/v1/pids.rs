@@ -12,12 +12,17 @@ const LEAST: u64 = 4096;
 /// And for each core: a large machine runs more of them side by side.
 const PER_CORE: u64 = 512;
 
-/// Sets the limit on the run's group.
-pub(super) fn limit(group: RunGroup, own: Option<&GroupPath>) -> Result<RunGroup, String> {
+/// How many processes and threads a run may have below our own group.
+pub(crate) fn most(own: Option<&GroupPath>) -> u64 {
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     // Half of what we have ourselves stays for everything else in it.
     let max = bound(own).map_or(LEAST, |bound| bound / 2);
-    let max = max.min(LEAST.max(PER_CORE * cores)).max(1);
+    max.min(LEAST.max(PER_CORE * cores)).max(1)
+}
+
+/// Sets the limit on the run's group.
+pub(super) fn limit(group: RunGroup, own: Option<&GroupPath>) -> Result<RunGroup, String> {
+    let max = most(own);
     match files::write(&group.dir, "pids.max", &max.to_string()) {
         Ok(()) => Ok(group),
         Err(error) => {
