@@ -57,6 +57,9 @@ impl Stat {
         let Some(text) = slurp_if_there(&path)? else {
             return Ok(None);
         };
+        if is_dead(&text) {
+            return Ok(None);
+        }
         Self::parse(&text).map(Some).map_err(|flaw| flaw.at(&path))
     }
 
@@ -69,6 +72,9 @@ impl Stat {
         let Some(text) = slurp_if_there(&path)? else {
             return Ok(None);
         };
+        if is_dead(&text) {
+            return Ok(None);
+        }
         let stat = Self::parse(&text).map_err(|flaw| flaw.at(&path))?;
         let open = text.iter().position(|&b| b == b'(');
         let close = text.iter().rposition(|&b| b == b')');
@@ -87,7 +93,7 @@ impl Stat {
         let mut fields = text[close + 1..]
             .split(u8::is_ascii_whitespace)
             .filter(|field| !field.is_empty());
-        let zombie = matches!(fields.next(), Some(b"Z" | b"X" | b"x"));
+        let zombie = matches!(fields.next(), Some(b"Z"));
         // Numbered as in proc(5), where the state, the first after the name, is 3.
         let mut at = 4;
         let mut field = |number: usize| {
@@ -119,6 +125,14 @@ impl Stat {
             resident,
         })
     }
+}
+
+/// Whether the line is of a process that was just taken off the list of all: it has no parent,
+/// group or session any more, and is not even a zombie.
+fn is_dead(text: &[u8]) -> bool {
+    let close = text.iter().rposition(|&b| b == b')');
+    let rest = close.and_then(|close| text.get(close + 1..));
+    rest.is_some_and(|rest| matches!(rest.trim_ascii_start().first(), Some(b'X' | b'x')))
 }
 
 /// What `/proc/PID/statm` says, in pages.
@@ -275,6 +289,14 @@ mod tests {
                 resident: 413
             }
         );
+    }
+
+    /// As Linux 6.18 shows a process between its end and its disappearance.
+    #[test]
+    fn a_process_that_was_taken_off_the_list_is_gone() {
+        let line = b"15959 (true) X 0 -1 -1 0 -1 4227084 52 0 0 0 0 0 0 0 30 10 0 0 1476929 0 0";
+        assert!(is_dead(line));
+        assert!(!is_dead(LINE) && !is_dead(b"") && !is_dead(b"1 (X) S 1"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::node::{held, is_there};
+use super::node::{held, is_there, settled};
 use super::{About, Figure, Outcome, Prospect, Step, Taken};
 use crate::bytes::show;
 use crate::census::Census;
@@ -111,7 +111,7 @@ impl Step for Jvm {
                 Err(_) if !is_there(&self.roots, jvm.id) => {}
                 Err(why) => failures.push(format!("{}: {why}", jvm.name)),
                 Ok(()) => {
-                    let held_after = held(&self.roots, jvm.id);
+                    let held_after = settled(|| held(&self.roots, jvm.id));
                     before = before.saturating_add(held_before);
                     after = after.saturating_add(held_after);
                     taken.acts.push(format!(

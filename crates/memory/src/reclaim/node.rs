@@ -373,7 +373,7 @@ fn until(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
 }
 
 /// The figure once it no longer falls: pages are handed back by another thread than collects.
-fn settled(held: impl Fn() -> u64) -> u64 {
+pub(super) fn settled(held: impl Fn() -> u64) -> u64 {
     let deadline = Instant::now() + SETTLES;
     let mut last = held();
     let mut same = 0;
