@@ -211,8 +211,8 @@ fn a_stop_between_batches_ends_the_run() {
 fn dependent_tasks_go_by_batches_too() {
     each(|containment| {
         let mut tasks: Vec<Task> = (0..4).map(|_| shell("true")).collect();
-        for task in 1..4 {
-            tasks[task].after = vec![TaskId(task as u64 - 1)];
+        for (on, task) in (0..).zip(tasks.iter_mut().skip(1)) {
+            task.after = vec![TaskId(on)];
         }
         let source = OrderedTasks::new(tasks).expect("an order");
         let running = start(source, containment, |options| {
