@@ -317,3 +317,28 @@ fn a_file_of_a_stranger_is_passed_over_and_named() {
     assert_eq!(output.status.code(), Some(0));
     assert!(stderr(&output).contains("saferun.toml are not read: the file is another user's"));
 }
+
+#[test]
+fn status_tells_what_is_set_and_what_is_wrong_with_it() {
+    let place = Place::new();
+    let status = |place: &Place| {
+        let output = place.command(&["status"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stdout(&output)
+    };
+    assert!(status(&place).contains("nothing     all is as built in"));
+    place.text(Level::Project, "memory = '100M'\nhalt = 'now'\n");
+    let said = status(&place);
+    assert!(
+        said.contains("  halt = \"now\" (saferun.toml:2:8)\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("budget      100 MiB for all tasks together"),
+        "{said}"
+    );
+    place.text(Level::Project, "memroy = '100M'\n");
+    let said = status(&place);
+    let wrong = "wrong       there is no setting 'memroy', at saferun.toml:1:1; try: memory";
+    assert!(said.contains(wrong), "{said}");
+}

@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use saferun_memory::Amount;
+use serde_json::Value;
+
 use super::document::{Document, Owner};
+use super::key::Key;
 use super::layer::Layer;
-use super::source::path;
+use super::source::{Source, Sourced, path};
 use super::{dotenv, file, find, profile, variables};
 use crate::args::SettingsArgs;
 use crate::error::CliError;
@@ -59,6 +63,21 @@ impl Configuration {
             documents,
             passed_over: found.passed_over,
         })
+    }
+
+    /// The configured budget and reserve.
+    pub(crate) fn amounts(&self) -> (Option<Amount>, Option<Amount>) {
+        let amount = |set: &Option<Sourced<Amount>>| set.as_ref().map(|sourced| sourced.value);
+        (amount(&self.layer.memory), amount(&self.layer.reserve))
+    }
+
+    /// The settings that somebody has made: the name, the value as a file would hold it, and
+    /// where it comes from.
+    pub(crate) fn made(&self) -> impl Iterator<Item = (Key, Value, &Source)> {
+        let written = |key| Some((key, self.layer.written(key)?));
+        let all = Key::ALL.into_iter().filter_map(written);
+        all.map(|(key, (value, source))| (key, value, source))
+            .filter(|(_, _, source)| **source != Source::BuiltIn)
     }
 
     /// What a person should know of files that were not read.

@@ -71,11 +71,14 @@ impl RunSettings {
     /// The settings that follow from all sources.
     pub(crate) fn resolve(args: &RunArgs) -> Result<Self, CliError> {
         let configuration = Configuration::gather(&args.settings)?;
-        let layer = &configuration.layer;
+        let mut settings = Self::of(&configuration.layer, args);
+        settings.warnings.extend(configuration.warnings());
+        Ok(settings)
+    }
+
+    fn of(layer: &Layer, args: &RunArgs) -> Self {
         let how = Parallelism::of(layer);
-        let mut warnings: Vec<String> = configuration.warnings().collect();
-        warnings.extend(how.warning);
-        Ok(Self {
+        Self {
             concurrency: how.concurrency,
             memory: value(&layer.memory),
             reserve: value(&layer.reserve),
@@ -114,8 +117,8 @@ impl RunSettings {
                 Some(ContainmentArg::Tree) => Containment::Tree,
             },
             one_by_one: how.one_by_one,
-            warnings,
-        })
+            warnings: how.warning.into_iter().collect(),
+        }
     }
 }
 
@@ -203,5 +206,104 @@ fn too_many(jobs: &Sourced<Jobs>) -> Option<String> {
             "{count} tasks at once, as {source} says; with agents, more than {MOST_FOR_AGENTS} are known to exhaust memory"
         )),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use clap::Parser;
+    use saferun_scheduler::FailureLimit;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+    use crate::settings::document::{Document, Owner};
+
+    fn settings(file: &str, flags: &str) -> RunSettings {
+        let line = format!("saferun run {flags} true");
+        let Command::Run(args) = Cli::parse_from(line.split_whitespace()).command else {
+            panic!("a run");
+        };
+        let path: Arc<Path> = Path::new("/p/saferun.toml").into();
+        let document = Document::parse(file.as_bytes(), &path, Owner::Project).unwrap();
+        let flags = Layer::of_flags(&args.settings);
+        let layer = flags.over(document.layer).over(Layer::built_in());
+        RunSettings::of(&layer, &args)
+    }
+
+    fn count(count: usize) -> Concurrency {
+        Concurrency::Count(NonZeroUsize::new(count).unwrap())
+    }
+
+    #[test]
+    fn each_setting_reaches_the_run() {
+        let file = "parallel = true\nconcurrency = 3\nmemory_threshold = 10\nmemory = '1G'\n\
+            reserve = '5%'\ntask_memory = '1M'\nstrategy = 'batch'\npreempt = 'eager'\n\
+            restartable = false\nretries = 4\ntimeout = '2s'\ngrace = 1\nhalt = 'now,fail=2'\n";
+        let settings = settings(file, "");
+        assert_eq!(settings.concurrency, count(3));
+        assert_eq!(settings.threshold, Some(10 << 20));
+        assert_eq!(settings.memory, Some(Amount::Bytes(1 << 30)));
+        assert_eq!(settings.reserve, Some(Amount::Percent(5.0)));
+        assert_eq!(settings.task_memory, Some(1 << 20));
+        assert_eq!(settings.strategy, Strategy::Batch);
+        assert_eq!(settings.preempt, Preempt::Eager);
+        assert!(!settings.rights.restartable);
+        assert_eq!(settings.rights.retries, 4);
+        assert_eq!(settings.rights.timeout, Some(Duration::from_secs(2)));
+        assert_eq!(settings.grace, Duration::from_secs(1));
+        assert_eq!(settings.halt, Halt::Now(FailureLimit::Count(2)));
+        assert_eq!((settings.one_by_one, settings.warnings), (None, vec![]));
+    }
+
+    #[test]
+    fn what_makes_a_run_parallel() {
+        let how = |file, flags| {
+            let settings = settings(file, flags);
+            let said = settings.one_by_one.is_some();
+            (settings.strategy, settings.concurrency, said)
+        };
+        let one_by_one = |said| (Strategy::Sequential, count(1), said);
+        assert_eq!(how("", ""), one_by_one(true));
+        assert_eq!(how("concurrency = 3", ""), one_by_one(true));
+        assert_eq!(
+            how("parallel = false", "--strategy batch"),
+            one_by_one(true)
+        );
+        assert_eq!(how("", "--strategy sequential"), one_by_one(false));
+        assert_eq!(
+            how("parallel = true", "--strategy sequential"),
+            one_by_one(false)
+        );
+        assert_eq!(how("", "--strategy sequential -j 4"), one_by_one(false));
+        let (continuous, batch) = (Strategy::Continuous, Strategy::Batch);
+        assert_eq!(how("parallel = true", ""), (continuous, count(2), false));
+        assert_eq!(
+            how("parallel = false", "-j 4"),
+            (continuous, count(4), false)
+        );
+        assert_eq!(
+            how("strategy = 'sequential'", "-j 4"),
+            (continuous, count(4), false)
+        );
+        assert_eq!(how("", "-j auto"), (continuous, Concurrency::Auto, false));
+        assert_eq!(
+            how("parallel = true", "--strategy batch"),
+            (batch, count(2), false)
+        );
+        let auto = "parallel = true\nconcurrency = 'auto'";
+        assert_eq!(how(auto, ""), (continuous, Concurrency::Auto, false));
+    }
+
+    #[test]
+    fn the_threshold_that_nobody_has_set_is_left_to_batches() {
+        assert_eq!(settings("", "-j 2").threshold, None);
+        assert_eq!(settings("", "-j 2 --strategy batch").threshold, None);
+        assert_eq!(
+            settings("", "-j 2 --threshold 4096").threshold,
+            Some(4096 << 20)
+        );
     }
 }

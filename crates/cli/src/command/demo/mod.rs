@@ -110,7 +110,9 @@ impl Run<'_> {
         ))?;
         let events = self.scratch.path().join("events.json");
         let mut command = Command::new(itself());
-        command.arg("run").args(options).args(["--memory", BUDGET]);
+        // What is set for other work has no say in a demonstration.
+        command.args(["run", "--ignore-config"]);
+        command.args(options).args(["--memory", BUDGET]);
         let mut json = OsString::from("--json=");
         json.push(&events);
         command.arg(json);

@@ -8,7 +8,9 @@ use saferun_memory::{
 };
 
 use super::admissions;
+use crate::args::SettingsArgs;
 use crate::error::{CliError, plain};
+use crate::settings::{Configuration, Key, Source};
 
 /// So many of those who hold memory are named.
 const HOLDERS: usize = 5;
@@ -24,8 +26,21 @@ pub(super) struct Facts {
     pub(super) session: Result<SessionUse, String>,
     /// Who waits for memory; `None` where the kernel doesn't say.
     pub(super) pressure: Option<Pressure>,
+    /// The settings that somebody has made, or what is wrong with one.
+    pub(super) settings: Result<Vec<Setting>, String>,
     /// What a run would do.
     pub(super) plan: Plan,
+}
+
+/// A setting that somebody has made.
+#[derive(Debug)]
+pub(super) struct Setting {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Its value, as a file would hold it.
+    pub(super) value: serde_json::Value,
+    /// Where it comes from.
+    pub(super) source: String,
 }
 
 /// What `saferun run -j auto` would do now.
@@ -54,8 +69,13 @@ pub(super) struct Plan {
 impl Facts {
     /// Reads all of it. Without the first figures there is no answer; the others may be unknown.
     pub(super) fn gather() -> Result<Self, CliError> {
+        let configuration = Configuration::gather(&SettingsArgs::default());
+        let (memory, reserve) = match &configuration {
+            Ok(configuration) => configuration.amounts(),
+            Err(_) => (None, None),
+        };
         let survey =
-            saferun_executor::survey(Containment::Best, None, None).map_err(CliError::Run)?;
+            saferun_executor::survey(Containment::Best, memory, reserve).map_err(CliError::Run)?;
         let roots = Roots::default();
         let pressure = PressureReader::machine(&roots)
             .and_then(|reader| reader.map_or(Ok(None), |reader| reader.read()))
@@ -64,9 +84,23 @@ impl Facts {
             holders: top_holders(HOLDERS).map_err(|error| error.to_string()),
             session: session_use(&roots).map_err(|error| error.to_string()),
             pressure,
+            settings: match &configuration {
+                Ok(configuration) => Ok(configuration.made().map(Setting::of).collect()),
+                Err(error) => Err(error.to_string()),
+            },
             plan: Plan::of(&survey),
             reading: survey.reading,
         })
+    }
+}
+
+impl Setting {
+    fn of((key, value, source): (Key, serde_json::Value, &Source)) -> Self {
+        Self {
+            name: key.name(),
+            value,
+            source: source.to_string(),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use saferun_executor::BudgetBinding;
 use saferun_memory::LimitKind;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::facts::Facts;
 
@@ -65,6 +65,13 @@ pub(super) fn answer(facts: &Facts) -> String {
             "bytes": session.bytes,
             "processes": session.processes,
         })),
+        "settings": facts.settings.as_ref().ok().map(|settings| {
+            let one = |setting: &super::facts::Setting| {
+                let value = json!({"value": setting.value, "source": setting.source});
+                (setting.name.to_owned(), value)
+            };
+            settings.iter().map(one).collect::<Map<String, Value>>()
+        }),
         "plan": {
             "containment": plan.containment,
             "hard_limit": plan.hard_limit,

@@ -6,6 +6,7 @@ use saferun_executor::BudgetBinding;
 use saferun_memory::{GroupReading, LimitKind, sanitised, show};
 
 use super::facts::{Facts, Plan};
+use crate::printable::printable;
 
 /// All of it; `why` adds where each figure comes from.
 pub(super) fn answer(facts: &Facts, why: bool) -> String {
@@ -15,6 +16,7 @@ pub(super) fn answer(facts: &Facts, why: bool) -> String {
     };
     memory(&mut text, facts);
     holders(&mut text, facts);
+    settings(&mut text, facts);
     plan(&mut text, facts);
     improve(&mut text, facts);
     text.out
@@ -166,6 +168,29 @@ fn holders(text: &mut Text, facts: &Facts) {
     }
 }
 
+fn settings(text: &mut Text, facts: &Facts) {
+    text.head("What is set");
+    match &facts.settings {
+        Ok(settings) => {
+            for setting in settings {
+                let value = printable(setting.value.to_string().as_ref(), 60);
+                let _ = writeln!(
+                    text.out,
+                    "  {} = {value} ({})",
+                    setting.name, setting.source
+                );
+            }
+            if settings.is_empty() {
+                text.line("nothing", "all is as built in");
+            }
+        }
+        Err(error) => text.line("wrong", error),
+    }
+    text.why(
+        "variables, .env, saferun.toml and the user's configuration; saferun config show tells all",
+    );
+}
+
 fn plan(text: &mut Text, facts: &Facts) {
     let plan = &facts.plan;
     text.head("What saferun run -j auto would do now");
@@ -174,11 +199,15 @@ fn plan(text: &mut Text, facts: &Facts) {
         &format!("{} for all tasks together", show(plan.budget_bytes)),
     );
     text.why(&derivation(facts));
-    text.line(
-        "reserve",
-        &format!("{} left free for everything else", show(plan.reserve_bytes)),
-    );
-    text.why(reserve(plan));
+    if plan.binding == BudgetBinding::Configured {
+        text.line("reserve", "what lies beyond the budget is left free");
+    } else {
+        text.line(
+            "reserve",
+            &format!("{} left free for everything else", show(plan.reserve_bytes)),
+        );
+        text.why(reserve(plan));
+    }
     text.line(
         "brake",
         &format!(
@@ -218,6 +247,9 @@ fn plan(text: &mut Text, facts: &Facts) {
 fn derivation(facts: &Facts) -> String {
     let plan = &facts.plan;
     let budget = show(plan.budget_bytes);
+    if plan.binding == BudgetBinding::Configured {
+        return String::from("memory, as set above");
+    }
     let group = match plan.binding {
         BudgetBinding::Group(place) => facts.reading.groups.get(place),
         BudgetBinding::Machine | BudgetBinding::Configured => None,
@@ -278,6 +310,7 @@ fn improve(text: &mut Text, facts: &Facts) {
 mod tests {
     use std::num::NonZeroUsize;
 
+    use super::super::facts::Setting;
     use super::*;
     use saferun_memory::{Holder, MachineReading, Pressure, SessionUse};
 
@@ -310,6 +343,11 @@ mod tests {
                 by_resident: 0,
             }),
             pressure: Some(Pressure::default()),
+            settings: Ok(vec![Setting {
+                name: "preempt",
+                value: "eager".into(),
+                source: "saferun.toml:3:11".into(),
+            }]),
             plan: Plan {
                 containment: "process trees".into(),
                 hard_limit: false,
