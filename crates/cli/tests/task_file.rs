@@ -434,3 +434,36 @@ fn halts_and_interruptions_leave_no_task_without_an_outcome() {
     assert!(concluded.clone().all(|event| event["reason"] == "stopped"));
     assert_eq!(events.last().unwrap()["skipped"], 301);
 }
+
+#[test]
+fn the_example_of_the_documentation_is_one() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/task-files.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let example = page.split("```toml\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join("shop").join(name);
+    std::fs::create_dir_all(at("data")).unwrap();
+    std::fs::write(at("tasks.toml"), example).unwrap();
+    std::fs::write(at("data/a.txt"), "x\ny\nx\n").unwrap();
+    std::fs::write(at("data/b.txt"), "q\nq\n").unwrap();
+    let run = |extra: &[&str]| {
+        let mut command = saferun(dir.path());
+        command.args(["run", "-j", "auto", "-f", "shop/tasks.toml"]);
+        command.args(extra).output().unwrap()
+    };
+    let dry = run(&["--dry-run"]);
+    let shown = format!("--dry-run -f shop/tasks.toml\n{}", stdout(&dry));
+    assert!(page.contains(&shown), "{}", stdout(&dry));
+    let output = run(&[]);
+    assert_eq!(code(&output), Some(1));
+    for line in stderr(&output).lines().filter(|line| line.contains("ed: ")) {
+        assert!(page.contains(line), "{line}");
+    }
+    std::fs::write(at("notes.txt"), "").unwrap();
+    assert_eq!(code(&run(&[])), Some(0));
+    assert_eq!(
+        std::fs::read(at("published.txt")).unwrap(),
+        std::fs::read(at("report.txt")).unwrap()
+    );
+}
