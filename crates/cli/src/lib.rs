@@ -29,6 +29,12 @@ pub use exit::Exit;
 /// The first argument that makes this program the guard of a run.
 pub const GUARD_MODE: &str = "__guard";
 
+/// The command lines of `saferun` and `memory-cleanup`, for manual pages and completions.
+pub fn commands() -> [clap::Command; 2] {
+    use clap::CommandFactory;
+    [args::Cli::command(), cleanup::Args::command()]
+}
+
 /// Reads the command line, does what it says, and answers with the exit code.
 pub fn main() -> Exit {
     let arguments: Vec<OsString> = std::env::args_os().collect();

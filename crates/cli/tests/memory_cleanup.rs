@@ -96,6 +96,59 @@ fn json_has_the_same_keys_whatever_was_asked() {
 }
 
 #[test]
+fn json_is_as_its_schema_says() {
+    let schema = include_str!("../../../docs/schema/memory-cleanup.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for arguments in [
+        &["--json"][..],
+        &["--json", "--force", "--only", "allocator,jvm,page-out"],
+        &["--json", "--force", "--dry-run", "--signal-node"],
+    ] {
+        let value = json(&memory_cleanup(arguments));
+        let errors: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert_eq!(errors, Vec::<String>::new(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_and_completions_are_answers() {
+    let output = memory_cleanup(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    for step in [
+        "allocator",
+        "page-cache",
+        "page-out",
+        "node",
+        "jvm",
+        "tmpfs",
+    ] {
+        assert!(text.contains(step), "{step}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let output = memory_cleanup(&["--completions", shell]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(stdout(&output).contains("signal-node"), "{shell}");
+    }
+}
+
+#[test]
+fn an_answer_that_nobody_reads_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(assert_cmd::cargo::cargo_bin!("memory-cleanup"))
+        .stdout(writer)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
 fn what_is_not_understood_is_a_usage_error() {
     for arguments in [&["--only", "everything"][..], &["--no-such"], &["word"]] {
         let output = memory_cleanup(arguments);
