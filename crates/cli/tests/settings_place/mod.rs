@@ -1,6 +1,8 @@
 //! A repository and a home of their own, with settings at any level.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod table;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
