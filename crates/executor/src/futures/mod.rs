@@ -13,3 +13,8 @@ pub use safe_parallel::{
     MeasureError, SafeParallel, TaskResult, execute_safe_parallel, optimal_concurrency,
 };
 pub use wait::wait_until_memory_below;
+
+/// The guide's programs are built, and run where they can be.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/guide.md")]
+struct Guide;
