@@ -312,6 +312,28 @@ fn a_refused_start_waits_and_is_nobodys_fault() {
     assert_eq!(model.scheduler.counts().victims, 0);
 }
 
+/// What was ended to make room waits until something has come free; a start that never was frees
+/// nothing.
+#[test]
+fn a_refused_start_lets_nothing_go_that_waits_for_an_exit() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(task(0)));
+    read(&mut model, BUDGET, &[uses(0, 100, false)]);
+    model.on(Event::Added(task(1)));
+    let full = [uses(0, 400, true), uses(1, 200, true)];
+    read(&mut model, BUDGET, &full);
+    exit(&mut model, 1, Exit::Ended);
+    assert_eq!(model.scheduler.holding(), Some(Hold::Ended));
+    read(&mut model, 10 * BUDGET, &[uses(0, 400, false)]);
+    model.on(Event::Added(task(2)));
+    assert_eq!(started(&model), [2]);
+    exit(&mut model, 2, Exit::Refused);
+    model.now += Duration::from_millis(500);
+    read(&mut model, 10 * BUDGET, &[uses(0, 400, false)]);
+    assert_eq!(started(&model), [2]);
+}
+
 /// Whatever the session holds and whatever the tasks want: batches don't overlap (the model sees
 /// to it), and everything is done.
 #[test]
