@@ -1,6 +1,8 @@
 //! The project's own chores: `cargo xtask tidy`, `bench`, `simulate`, `work`.
 
 mod bench;
+mod eval_prediction;
+mod record_trace;
 mod simulate;
 mod tidy;
 mod vm;
@@ -29,6 +31,10 @@ enum Chore {
     Simulate(simulate::Arguments),
     /// Test containment on a kernel of its own, in an emulated machine
     VmTest(vm::Arguments),
+    /// Replay a trace through the prediction and beside it through simpler ways
+    EvalPrediction(eval_prediction::Arguments),
+    /// Run real programs on inputs of many sizes and write what each needed
+    RecordTrace(record_trace::Arguments),
     /// Be a memory-hungry workload (`cargo xtask work --help` lists them)
     #[command(disable_help_flag = true)]
     Work {
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Simulate(arguments) => simulate::run(&arguments),
         Chore::VmTest(arguments) => vm::run(&arguments),
+        Chore::EvalPrediction(arguments) => eval_prediction::run(&arguments),
+        Chore::RecordTrace(arguments) => record_trace::run(&arguments),
         Chore::Work { arguments } => return saferun_testbed::workload::main(arguments),
     };
     outcome.unwrap_or_else(|error| {

@@ -7,19 +7,30 @@ use super::Findings;
 use crate::workspace::{Metadata, Node, Package, root};
 
 /// Each crate with those of ours that it may depend on. Tests may use the test beds beside them.
-const DIRECTIONS: [(&str, &[&str]); 7] = [
+const DIRECTIONS: [(&str, &[&str]); 8] = [
     ("saferun-memory", &[]),
     ("saferun-scheduler", &[]),
+    ("saferun-history", &[]),
     ("saferun-executor", &["saferun-memory", "saferun-scheduler"]),
     (
         "saferun-cli",
-        &["saferun-memory", "saferun-scheduler", "saferun-executor"],
+        &[
+            "saferun-memory",
+            "saferun-scheduler",
+            "saferun-history",
+            "saferun-executor",
+        ],
     ),
     ("saferun-testbed", &[]),
     ("saferun-vm-tests", &["saferun-testbed"]),
     (
         "xtask",
-        &["saferun-memory", "saferun-scheduler", "saferun-testbed"],
+        &[
+            "saferun-memory",
+            "saferun-scheduler",
+            "saferun-history",
+            "saferun-testbed",
+        ],
     ),
 ];
 
