@@ -51,9 +51,10 @@ impl Place {
     }
 
     fn command(&self, script: &str, environment: &[(&str, &str)]) -> Command {
-        let mut command = Command::new("setsid");
+        let mut command = Command::new("env");
         command
-            .args(["sh", "-c", script])
+            // Under nohup all of these would look as if they were meant to stay.
+            .args(["--default-signal=HUP", "setsid", "sh", "-c", script])
             .env("D", self.dir.path())
             .env_remove("SAFERUN_RUN")
             .envs(environment.iter().copied())
@@ -293,6 +294,10 @@ fn look_alikes_stay() {
     // One that leads its own session, as what a service manager starts does.
     place.sh("setsid --fork \"$D/mcp-server-test\" 600", &[]);
     let service = place.await_count("mcp-server-test", 1)[0];
+    // One that was meant to stay.
+    place.sh("nohup \"$D/mcp-server-test\" 600 & exit 0", &[]);
+    let both = place.await_count("mcp-server-test", 2);
+    let meant = *both.iter().find(|pid| **pid != service).unwrap();
     // Another session's helper: its parent lives.
     place.children.push(
         place
@@ -300,8 +305,8 @@ fn look_alikes_stay() {
             .spawn()
             .unwrap(),
     );
-    let both = place.await_count("mcp-server-test", 2);
-    let helper = *both.iter().find(|pid| **pid != service).unwrap();
+    let two = place.await_count("mcp-server-test", 3);
+    let helper = *two.iter().find(|pid| !both.contains(pid)).unwrap();
     // One whose parent is gone, but whose session lives on.
     place.children.push(
         place
@@ -309,15 +314,15 @@ fn look_alikes_stay() {
             .spawn()
             .unwrap(),
     );
-    let three = place.await_count("mcp-server-test", 3);
-    let sessions = *three.iter().find(|pid| !both.contains(pid)).unwrap();
+    let three = place.await_count("mcp-server-test", 4);
+    let sessions = *three.iter().find(|pid| !two.contains(pid)).unwrap();
     // One that somebody talks to through a pipe.
     let mut piped = place.command(TALKED_TO, &[]);
     piped.stdin(Stdio::piped());
     let mut talker = piped.spawn().unwrap();
     let _pipe = talker.stdin.take();
     talker.wait().unwrap();
-    let four = place.await_count("mcp-server-test", 4);
+    let four = place.await_count("mcp-server-test", 5);
     let piped = *four.iter().find(|pid| !three.contains(pid)).unwrap();
     // One that somebody talks to through a pair of sockets, as Node's children are talked to.
     let (here, there) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -325,13 +330,14 @@ fn look_alikes_stay() {
     paired.stdin(std::os::fd::OwnedFd::from(there));
     assert!(paired.status().unwrap().success());
     drop(paired);
-    let five = place.await_count("mcp-server-test", 5);
+    let five = place.await_count("mcp-server-test", 6);
     let paired = *five.iter().find(|pid| !four.contains(pid)).unwrap();
 
     let report = place.found();
     for (pid, what) in [
         (notes, "a name that contains the word"),
         (service, "a service"),
+        (meant, "one under nohup"),
         (helper, "another session's helper"),
         (sessions, "an orphan whose session lives"),
         (piped, "one with a pipe"),
@@ -345,6 +351,7 @@ fn look_alikes_stay() {
         "{}",
         why(service)
     );
+    assert!(why(meant).contains("hang-ups"), "{}", why(meant));
     assert!(
         why(sessions).contains("leader of its session"),
         "{}",
@@ -355,11 +362,11 @@ fn look_alikes_stay() {
     assert_eq!(report.kept_because(notes), None);
 
     // Naming them makes no leftovers of them.
-    for pid in [notes, service, helper, sessions, piped, paired] {
+    for pid in [notes, service, meant, helper, sessions, piped, paired] {
         let output = place.memory_cleanup(&[&format!("--leftovers={pid}"), "--yes"]);
         assert_eq!(output.status.code(), Some(2));
     }
-    assert_eq!(place.pids("mcp-server-test").len(), 5);
+    assert_eq!(place.pids("mcp-server-test").len(), 6);
     assert_eq!(place.pids("my-mcp-server-test-notes").len(), 1);
 
     // Once the other end is closed nobody talks to it any more.

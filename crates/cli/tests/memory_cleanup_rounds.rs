@@ -208,9 +208,10 @@ fn grow(place: &Path, number: u64, kind: &'static Kind, mark: Option<&str>) -> T
     for path in [&program, &other] {
         fs::hard_link(sleep(place), path).unwrap();
     }
-    let mut command = Command::new("setsid");
+    let mut command = Command::new("env");
     command
-        .args(["sh", "-c", kind.script])
+        // Under nohup all of these would look as if they were meant to stay.
+        .args(["--default-signal=HUP", "setsid", "sh", "-c", kind.script])
         .env("P", &program)
         .env("O", &other)
         .env_remove("SAFERUN_RUN")

@@ -196,6 +196,53 @@ pub(crate) fn shared_memory_bytes(proc: &Path, pid: u32) -> Result<Option<u64>, 
     })
 }
 
+/// What `/proc/PID/status` says of who a process is and what it does about signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// The real, effective, saved and file system user.
+    pub(crate) users: [u32; 4],
+    /// A bit for each signal that is ignored, the lowest for signal 1.
+    pub(crate) ignored: u64,
+    /// A bit for each signal that has a handler.
+    pub(crate) caught: u64,
+}
+
+impl Status {
+    /// `None` when there is no such process (any more).
+    pub(crate) fn read(proc: &Path, pid: u32) -> Result<Option<Self>, ReadError> {
+        read_if_there(&proc.join(format!("{pid}/status")), Self::parse)
+    }
+
+    fn parse(text: &str) -> Result<Self, Flaw> {
+        let field = |key: &'static str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+                .ok_or(Flaw::Missing(key))
+        };
+        let mask = |key: &'static str| {
+            let text = field(key)?.trim();
+            u64::from_str_radix(text, 16).map_err(|_| Flaw::garbage("a mask of signals", text))
+        };
+        let uids = field("Uid")?;
+        let numbers: Option<Vec<u32>> = uids
+            .split_ascii_whitespace()
+            .map(|word| word.parse().ok())
+            .collect();
+        let users = numbers.and_then(|numbers| numbers.try_into().ok());
+        Ok(Self {
+            users: users.ok_or_else(|| Flaw::garbage("four users", uids))?,
+            ignored: mask("SigIgn")?,
+            caught: mask("SigCgt")?,
+        })
+    }
+
+    /// Whether it is this user's in every respect. The owner of the files in `/proc` doesn't
+    /// tell that: those of a process that may not be dumped are root's.
+    pub(crate) fn is_all(&self, user: u32) -> bool {
+        self.users.iter().all(|one| *one == user)
+    }
+}
+
 /// Memory held, where each page counts by its share: a page that three processes have mapped
 /// counts a third. `None` when the process is gone, is ending, or the kernel (before 4.14) has no
 /// such file.
@@ -289,6 +336,18 @@ mod tests {
                 resident: 413
             }
         );
+    }
+
+    #[test]
+    fn users_and_signals_of_a_process() {
+        let text = "Name:\ta\nUid:\t7\t7\t0\t7\nSigIgn:\t0000000000000001\n\
+            SigCgt:\t0000000000000200\n";
+        let status = Status::parse(text).expect("fine");
+        assert_eq!((status.ignored, status.caught), (1, 0x200));
+        assert!(!status.is_all(7));
+        for text in ["", "Uid:\t1\nSigIgn:\t0\nSigCgt:\t0\n", "Uid:\t1 1 1 x\n"] {
+            assert!(Status::parse(text).is_err(), "{text}");
+        }
     }
 
     /// As Linux 6.18 shows a process between its end and its disappearance.

@@ -8,7 +8,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::Leftover;
 use crate::census::Census;
-use crate::process::ProcessId;
+use crate::process::{ProcessId, Status};
 use crate::roots::Roots;
 
 /// What became of a leftover.
@@ -91,19 +91,18 @@ fn hold(id: ProcessId, census: &Census, roots: &Roots) -> Result<Option<OwnedFd>
         Ok(None) => return Ok(None),
         Err(error) => return Err(error.to_string()),
     }
-    let Some(process) = census.get(id.pid) else {
-        return Ok(None);
-    };
     let above = census
         .ancestors(census.own_pid())
         .any(|ancestor| ancestor.id.pid == id.pid);
     if above || census.is_of_our_session(id.pid) || id.pid == census.own_pid() {
         return Err("belongs to this session".to_owned());
     }
-    if process.user != census.own_user() {
-        return Err("belongs to another user".to_owned());
+    match Status::read(&roots.proc, id.pid) {
+        Ok(None) => Ok(None),
+        Ok(Some(status)) if status.is_all(census.own_user()) => Ok(Some(pidfd)),
+        Ok(Some(_)) => Err("belongs to another user".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
-    Ok(Some(pidfd))
 }
 
 /// Takes out those that are gone, until all are or time is up. A descriptor becomes readable

@@ -5,8 +5,8 @@
 //! since whatever a service manager starts looks the same. The proof is one of two:
 //!
 //! - It carries `SAFERUN_RUN` of a run that is over: no living process vouches for that run.
-//! - A [`Rule`] names its program, the leader of its session is gone, it has no terminal, nobody
-//!   is connected to it by a socket or a pipe, and it is older than the rule asks for.
+//! - A [`Rule`] names its program, the leader of its session is gone, it has no terminal, it
+//!   doesn't ignore hang-ups, nobody is connected to it by a socket or a pipe, and it is older than the rule asks for.
 //!
 //! With it go its descendants, unless there is a reason to keep one of them: then all are kept.
 //! Never another user's, never one of our own session or above us.
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::census::{Census, Process};
-use crate::process::{ProcessId, proportional_bytes};
+use crate::process::{ProcessId, Status, proportional_bytes};
 use crate::program::Program;
 use crate::roots::Roots;
 
@@ -133,6 +133,9 @@ pub fn find_leftovers(census: &Census, rules: &[Rule], roots: &Roots) -> Leftove
     leftovers
 }
 
+/// The bit of SIGHUP, which is signal 1.
+const HANG_UP: u64 = 1;
+
 struct Search<'a> {
     census: &'a Census,
     rules: &'a [Rule],
@@ -217,8 +220,12 @@ impl Search<'_> {
             if pid == self.census.own_pid() {
                 return Some(format!("{who} is this very process"));
             }
-            if process.user != self.census.own_user() {
-                return Some(format!("{who} belongs to another user"));
+            match Status::read(&self.roots.proc, pid) {
+                Ok(Some(status)) if status.is_all(self.census.own_user()) => {}
+                // It has ended meanwhile.
+                Ok(None) => continue,
+                Ok(Some(_)) => return Some(format!("{who} belongs to another user")),
+                Err(error) => return Some(format!("{who} can't be looked at: {error}")),
             }
             if process.has_terminal {
                 return Some(format!("{who} has a terminal"));
@@ -241,6 +248,12 @@ impl Search<'_> {
             && !leader.zombie
         {
             return Err(format!("the leader of its session {} lives", leader.id.pid));
+        }
+        let status = Status::read(&self.roots.proc, process.id.pid)
+            .ok()
+            .flatten();
+        if status.is_none_or(|status| status.ignored & HANG_UP != 0) {
+            return Err("ignores hang-ups: it was meant to outlive its session (nohup)".into());
         }
         let age = self.age(process);
         if age < rule.older_than {

@@ -81,7 +81,33 @@ fn advise(pidfd: &OwnedFd, ranges: &[(u64, u64)]) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::private_range;
+    use super::*;
+
+    #[test]
+    fn another_process_is_asked_for_by_its_descriptor_alone() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .expect("sleep runs");
+        let roots = Roots::default();
+        let id = ProcessId::read(&roots, child.id()).expect("readable");
+        let id = id.expect("it lives");
+        let result = page_out(id, &roots);
+        let other = ProcessId {
+            start_ticks: id.start_ticks + 1,
+            ..id
+        };
+        let mistaken = page_out(other, &roots);
+        child.kill().expect("it lives");
+        child.wait().expect("a status");
+        match result {
+            Ok(bytes) => assert!(bytes > 0),
+            // Without CAP_SYS_NICE, or before Linux 5.10.
+            Err(error) => eprintln!("skipped: {error}"),
+        }
+        let mistaken = mistaken.expect_err("it is another process");
+        assert_eq!(mistaken.kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn only_private_memory_is_paged_out() {

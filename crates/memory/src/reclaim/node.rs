@@ -12,7 +12,7 @@ use crate::bytes::show;
 use crate::census::{Census, Process};
 use crate::holders::sanitised;
 use crate::leftovers::listening_ports;
-use crate::process::{ProcessId, proportional_bytes};
+use crate::process::{ProcessId, Status, proportional_bytes};
 use crate::program::Program;
 use crate::roots::Roots;
 
@@ -406,11 +406,6 @@ fn same_network(roots: &Roots, pid: u32) -> bool {
 /// Whether the process has a handler for SIGUSR1, as Node has unless built without inspector:
 /// without one it would die.
 fn catches_usr1(roots: &Roots, pid: u32) -> bool {
-    let text = std::fs::read_to_string(roots.proc.join(format!("{pid}/status")));
-    let text = text.unwrap_or_default();
-    let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let bit = 1_u64 << (Signal::USR1.as_raw() - 1);
-    caught
-        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .is_some_and(|mask| mask & bit != 0)
+    matches!(Status::read(&roots.proc, pid), Ok(Some(status)) if status.caught & bit != 0)
 }
