@@ -30,6 +30,11 @@ pub(crate) fn features(
     if let Some(prefix) = &clause.prefix {
         name.see(&["prefix ", prefix], whole);
     }
+    let mut hits = Vec::new();
+    rules.hits(&clause.words, clause.head, &mut hits);
+    for hit in &hits {
+        name.see(&["rule ", hit.rule], hit.words);
+    }
     words_and_neighbours(words, &mut name);
     ends(words, &mut name);
     of_classes(words, rules, &mut name);

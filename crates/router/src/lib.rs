@@ -16,14 +16,18 @@
 mod category;
 mod features;
 mod model;
+mod plan;
 mod reading;
 mod router;
 mod rules;
+mod team;
 mod text;
 #[cfg(feature = "training")]
 pub mod training;
 
 pub use category::{Category, Mode, UnknownName};
 pub use model::ModelError;
+pub use plan::{Circumstances, Phase, Plan};
 pub use router::{Evidence, Router, RouterError, Verdict};
 pub use rules::{RuleError, Rules, SHIPPED as SHIPPED_RULES};
+pub use team::{Agent, DelegationMap, MapError, SHIPPED as SHIPPED_TEAM, Team, TeamError, Touched};

@@ -52,7 +52,7 @@ pub(crate) struct TrainArguments {
     /// Name every request whose mode is wrong
     #[arg(long)]
     errors: bool,
-    /// Keep weights smaller (default 0.004)
+    /// Keep weights smaller (default 0.05)
     #[arg(long)]
     decay: Option<f32>,
     /// How often each request is seen
@@ -64,6 +64,9 @@ pub(crate) struct TrainArguments {
     /// How much more an error on dependent work counts
     #[arg(long)]
     caution: Option<f32>,
+    /// How often words are passed over while learning
+    #[arg(long)]
+    forgetting: Option<f32>,
 }
 
 /// `cargo xtask eval-router`
@@ -113,6 +116,7 @@ pub(crate) fn run_training(arguments: &TrainArguments) -> Result<ExitCode, Failu
     plan.rounds = arguments.rounds.unwrap_or(plan.rounds);
     plan.fewest = arguments.fewest.unwrap_or(plan.fewest);
     plan.caution = arguments.caution.unwrap_or(plan.caution);
+    plan.forgetting = arguments.forgetting.unwrap_or(plan.forgetting);
     let Some(folds) = arguments.folds else {
         let all: Vec<&Labelled> = requests.iter().collect();
         let weights = train::train(&all, &router, plan).file();

@@ -29,6 +29,9 @@ pub(super) struct Plan {
     pub fewest: usize,
     /// How much more an error on dependent work counts.
     pub caution: f32,
+    /// How often a feature that holds a word of the request is passed over, so that what its
+    /// words have in common with others is learned too.
+    pub forgetting: f32,
 }
 
 impl Default for Plan {
@@ -36,9 +39,10 @@ impl Default for Plan {
         Self {
             rounds: 30,
             step: 0.15,
-            decay: 0.004,
+            decay: 0.05,
             fewest: 2,
-            caution: 1.5,
+            caution: 3.5,
+            forgetting: 0.4,
         }
     }
 }
@@ -77,7 +81,8 @@ pub(super) fn train(requests: &[&Labelled], router: &Router, plan: Plan) -> Weig
             category: labelled.category,
         })
         .collect();
-    let values = learn(&lessons, names.len(), plan);
+    let lexical: Vec<bool> = names.iter().map(|name| is_lexical(name)).collect();
+    let values = learn(&lessons, &lexical, plan);
     Weights { names, values }
 }
 
@@ -96,22 +101,57 @@ fn frequent(examples: &[Vec<Example>], fewest: usize) -> Vec<String> {
     enough.map(|(name, _)| name.to_owned()).collect()
 }
 
-fn learn(lessons: &[Lesson], features: usize, plan: Plan) -> Vec<Scores> {
+fn learn(lessons: &[Lesson], lexical: &[bool], plan: Plan) -> Vec<Scores> {
+    let features = lexical.len();
     let mut weights = vec![Scores::default(); features];
     let mut sums = vec![[1e-6_f32; CATEGORIES]; features];
     let mut order: Vec<usize> = (0..lessons.len()).collect();
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for _ in 0..plan.rounds {
         for at in (1..order.len()).rev() {
-            // Knuth's multiplier (MMIX); the high bits are the better ones.
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            order.swap(at, (state >> 33) as usize % (at + 1));
+            order.swap(at, dice.throw() as usize % (at + 1));
         }
         for lesson in order.iter().filter_map(|at| lessons.get(*at)) {
-            study(lesson, &mut weights, &mut sums, plan);
+            let forgets = |_: &usize| dice.share() < plan.forgetting;
+            study(&lesson.without(lexical, forgets), &mut weights, &mut sums, plan);
         }
     }
     weights
+}
+
+/// Whether a feature holds a word itself.
+fn is_lexical(name: &str) -> bool {
+    let kind = name.split(' ').next().unwrap_or_default();
+    ["w", "b", "hw", "cw", "wc", "start", "first", "last", "head"].contains(&kind)
+}
+
+/// The same numbers each time (Knuth's linear congruential generator for MMIX).
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // The high bits are the better ones.
+        self.0 >> 33
+    }
+
+    fn share(&mut self) -> f32 {
+        self.throw() as f32 / (1_u64 << 31) as f32
+    }
+}
+
+impl Lesson {
+    /// The lesson without some of the features that hold words.
+    fn without(&self, lexical: &[bool], mut forgets: impl FnMut(&usize) -> bool) -> Self {
+        let mut keeps = |feature: &usize| !lexical[*feature] || !forgets(feature);
+        let clauses = self.clauses.iter();
+        Self {
+            clauses: clauses
+                .map(|(features, rules)| (features.iter().copied().filter(&mut keeps).collect(), *rules))
+                .collect(),
+            category: self.category,
+        }
+    }
 }
 
 /// One step on the clause that decides.

@@ -71,6 +71,14 @@ fn classify(words: &mut [Word<'_>], rules: &Rules) {
             }
             _ => 0,
         };
+        if let Some(shape) = word.shape().and_then(|shape| lexicon.find(shape)) {
+            word.classes |= 1 << shape;
+        }
+        if word.token.kind == Kind::Bang
+            && let Some(breaks) = lexicon.find("breaks")
+        {
+            word.classes |= 1 << breaks;
+        }
         if word.classes == 0
             && word.token.kind == Kind::Word
             && let Some(meant) = lexicon.correct(&word.stem)
@@ -143,7 +151,8 @@ fn take_prefix(words: &mut Vec<Word<'_>>) -> Option<String> {
         return None;
     }
     let breaks = words.get(colon).is_some_and(|word| word.token.kind == Kind::Bang);
-    words.drain(..=colon);
+    // The mark itself stays: it says that something breaks.
+    words.drain(..if breaks { colon } else { colon + 1 });
     Some(if breaks { format!("{first}!") } else { first })
 }
 
@@ -170,6 +179,7 @@ fn starts_anew(
             rules.steering.connectives.contains(&*next.lower)
                 || rules.steering.polite.contains(&*next.lower)
                 || matches!(&*next.lower, "then" | "afterwards" | "that" if next.token.kind == Kind::Word)
+                || rules.steering.fillers.contains(&*next.lower)
                 || next.token.kind == Kind::Comma
         })
         .count();
@@ -229,7 +239,15 @@ fn finish<'a>(current: &mut Clause<'a>, found: &mut Vec<Clause<'a>>, rules: &Rul
             || matches!(word.token.kind, Kind::Comma | Kind::Colon)
             || &*word.lower == "then"
     };
-    let skipped = clause.words.iter().take_while(|word| polite(word)).count();
+    let mut skipped = clause.words.iter().take_while(|word| polite(word)).count();
+    if skipped > 0 || !found.is_empty() {
+        let filler = |word: &&Word<'_>| rules.steering.fillers.contains(&*word.lower) || polite(word);
+        let more = clause.words.iter().skip(skipped).take_while(filler).count();
+        let next = clause.words.get(skipped + more);
+        if next.is_some_and(|word| word.classes & rules.lexicon.verbs() != 0) {
+            skipped += more;
+        }
+    }
     clause.words.drain(..skipped);
     while clause.words.last().is_some_and(|word| word.token.kind == Kind::Comma) {
         clause.words.pop();

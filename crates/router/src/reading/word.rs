@@ -50,6 +50,19 @@ impl<'a> Word<'a> {
         self.lower == word
     }
 
+    /// The class that it has by its shape.
+    pub(crate) fn shape(&self) -> Option<&'static str> {
+        match self.token.kind {
+            Kind::Number => Some(version(self.token.text)),
+            Kind::Dotted if !is_file_name(self.token.text) => Some("dotted-name"),
+            Kind::Path | Kind::Dotted => Some("path-name"),
+            Kind::Flag => Some("flag-name"),
+            Kind::Name => Some("code-name"),
+            Kind::Arrow => Some("arrow"),
+            _ => None,
+        }
+    }
+
     /// What the model knows it by: names out of code differ from project to project, so that
     /// only their kind says anything.
     pub(crate) fn key(&self) -> &str {
@@ -62,7 +75,7 @@ impl<'a> Word<'a> {
             Kind::Dotted if is_file_name(self.token.text) => "<file>",
             Kind::Dotted => "<dotted>",
             Kind::Flag => "<flag>",
-            Kind::Number => "<number>",
+            Kind::Number => self.shape().unwrap_or("<number>"),
             Kind::Arrow => "->",
             Kind::Bang => "!",
             Kind::Quoted => "<quoted>",
@@ -71,6 +84,18 @@ impl<'a> Word<'a> {
             Kind::Comma => ",",
             Kind::Colon => ":",
         }
+    }
+}
+
+/// `18` may be a major version, `v2`, `2.x` and `3.0` are, `3.8` and `4.17.21` hardly.
+fn version(text: &str) -> &'static str {
+    let digits = text.trim_start_matches(['v', 'V']);
+    let parts: Vec<&str> = digits.split('.').collect();
+    match parts.as_slice() {
+        [_] if digits.len() < text.len() => "major-version",
+        [_] => "whole-number",
+        [_, rest @ ..] if rest.iter().all(|part| matches!(*part, "0" | "x" | "X")) => "major-version",
+        _ => "minor-version",
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) struct Reading {
     pub negation_ends: Vec<String>,
     pub no_negation_before: Vec<String>,
     pub connectives: Vec<String>,
+    pub fillers: Vec<String>,
     pub embedding: Vec<String>,
     pub known: Vec<String>,
 }

@@ -9,6 +9,18 @@ pub(crate) type Classes = u128;
 /// More classes have no bit.
 pub(crate) const MOST_CLASSES: usize = 128;
 
+/// Classes that a word has by its shape, whatever the lists say.
+pub(crate) const SHAPES: [&str; 8] = [
+    "whole-number",
+    "major-version",
+    "minor-version",
+    "dotted-name",
+    "path-name",
+    "flag-name",
+    "code-name",
+    "arrow",
+];
+
 /// What a class of words stands for in a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {

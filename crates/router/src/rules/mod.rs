@@ -11,7 +11,7 @@ pub use error::RuleError;
 
 use crate::category::Category;
 use crate::reading::Word;
-use crate::text::stem;
+use crate::text::{Form, stem};
 use file::{Frame, Phrase, Reading, RuleFile};
 use lexicon::{Classes, Lexicon, Part};
 use pattern::{Index, Pattern};
@@ -49,6 +49,7 @@ pub(crate) struct Steering {
     pub negation_ends: HashSet<String>,
     pub no_negation_before: HashSet<String>,
     pub connectives: HashSet<String>,
+    pub fillers: HashSet<String>,
     pub embedding: HashSet<String>,
 }
 
@@ -97,6 +98,9 @@ impl Rules {
             index: Index::default(),
             frames: Vec::new(),
         };
+        for shape in lexicon::SHAPES {
+            rules.lexicon.class(shape, Part::Sign);
+        }
         for (name, text) in files {
             let file: RuleFile = toml::from_str(text).map_err(|error| RuleError::Syntax {
                 file: (*name).to_owned(),
@@ -276,7 +280,9 @@ impl Rules {
         };
         let after = words.get(at + 1..).unwrap_or_default();
         for frame in &self.frames {
-            if frame.verbs & verb.classes == 0 || frame.unless & all != 0 {
+            // "Merging layers loses colours" reports; it asks for no merging.
+            let reports = at == 0 && verb.form == Form::Ing;
+            if reports || frame.verbs & verb.classes == 0 || frame.unless & all != 0 {
                 continue;
             }
             if frame.with != 0 && frame.with & all == 0 {
@@ -308,6 +314,7 @@ impl Steering {
             (&mut self.negation_ends, reading.negation_ends),
             (&mut self.no_negation_before, reading.no_negation_before),
             (&mut self.connectives, reading.connectives),
+            (&mut self.fillers, reading.fillers),
         ] {
             for word in &words {
                 lexicon.add_known(word);
