@@ -159,3 +159,221 @@ fn taken(out: &mut Text, step: &Done) {
         out.line(format_args!("  {:<11}   {act}", ""));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use saferun_memory::leftovers::{Ended, Kept, Leftover, Leftovers};
+    use saferun_memory::reclaim::{
+        Allocator, HeapUse, Measured, Outcome, PageCache, Prospect, Step, Taken,
+    };
+    use saferun_memory::{
+        DeletedFile, DeletedFiles, GroupReading, LimitKind, MachineReading, MemberHeld, ProcessId,
+        Program, ProgramUse, Roots, TmpfsFile, TmpfsFiles, TreeHeld,
+    };
+
+    use super::*;
+    use crate::cleanup::advice::advice;
+    use crate::cleanup::facts::{Facts, Zombies};
+    use crate::cleanup::memory::{Heap, HeapOf, Memory};
+
+    const MIB: u64 = 1 << 20;
+
+    fn memory(session_mib: u64, heap_mib: u64) -> Memory {
+        Memory {
+            session_bytes: Some(session_mib * MIB),
+            heap: Some(Heap {
+                figures: HeapUse {
+                    used_bytes: heap_mib * MIB,
+                    total_bytes: 2048 * MIB,
+                },
+                of: HeapOf::Node(2),
+            }),
+        }
+    }
+
+    fn id(pid: u32) -> ProcessId {
+        ProcessId {
+            pid,
+            start_ticks: 1,
+        }
+    }
+
+    fn program(script: &str) -> Program {
+        Program {
+            executable: "node".into(),
+            script: Some(PathBuf::from(script)),
+        }
+    }
+
+    fn leftover() -> Leftover {
+        Leftover {
+            root: id(4100),
+            members: vec![id(4100), id(4101)],
+            program: program("/x/mcp-server-git"),
+            rss_bytes: 412 * MIB,
+            age: Duration::from_secs(4 * 3600),
+            evidence: vec![
+                "orphaned: its parent is 1 (systemd)".to_owned(),
+                "carries SAFERUN_RUN=6b05e20b-16b0-7c50b1a0, a run that is over".to_owned(),
+                "nobody is connected to it".to_owned(),
+            ],
+        }
+    }
+
+    fn member(pid: u32, depth: usize, name: &str, mib: u64) -> MemberHeld {
+        MemberHeld {
+            pid,
+            depth,
+            name: name.into(),
+            bytes: mib * MIB,
+            exact: depth > 0,
+        }
+    }
+
+    fn facts() -> Facts {
+        Facts {
+            machine: Some(MachineReading {
+                total_bytes: 16 << 30,
+                available_bytes: 6 << 30,
+                cached_bytes: 3 << 30,
+                shared_bytes: 120 * MIB,
+                groups: vec![GroupReading {
+                    path: "/sys/fs/cgroup/box".into(),
+                    kind: LimitKind::V2Max,
+                    limit_bytes: 8 << 30,
+                    usage_bytes: 3 << 30,
+                    cache_bytes: 1 << 30,
+                }],
+                ..MachineReading::default()
+            }),
+            reclaimable_bytes: Some(2 << 30),
+            pressure: None,
+            holders: vec![ProgramUse {
+                name: "code\n\u{1b}[31m".into(),
+                bytes: 900 * MIB,
+                exact: false,
+                trees: vec![TreeHeld {
+                    bytes: 900 * MIB,
+                    members: vec![
+                        member(100, 0, "code", 600),
+                        member(101, 1, "node tsserver.js", 300),
+                    ],
+                }],
+            }],
+            leftovers: Leftovers {
+                found: vec![leftover()],
+                kept: vec![Kept {
+                    id: id(4200),
+                    program: program("/x/mcp-server-files"),
+                    rss_bytes: 80 * MIB,
+                    why: "leads its own session, as services do".to_owned(),
+                }],
+            },
+            zombies: vec![Zombies {
+                parent: 300,
+                name: "app".into(),
+                pids: vec![301, 302],
+            }],
+            deleted: DeletedFiles {
+                files: vec![DeletedFile {
+                    path: "/memfd:buffer".into(),
+                    bytes: 64 * MIB,
+                    in_memory: true,
+                    pids: vec![100, 101],
+                }],
+                cut_short: false,
+            },
+            in_memory: TmpfsFiles {
+                files: vec![TmpfsFile {
+                    path: "/dev/shm/data".into(),
+                    bytes: 32 * MIB,
+                    user: 1000,
+                }],
+                cut_short: false,
+            },
+            agents: 3,
+            unread: vec!["pressure can't be told: no".to_owned()],
+            failed: false,
+        }
+    }
+
+    fn answer() -> Answer {
+        let before = memory(5000, 1423);
+        Answer {
+            advice: advice(before.session_bytes, 3),
+            before,
+            facts: facts(),
+            plan: None,
+            results: None,
+            not_done: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_report_and_the_plan() {
+        let mut answer = answer();
+        let refused = Outcome::refused("memory.reclaim can't be written", "run it as root");
+        answer.plan = Some(vec![
+            Planned {
+                name: "allocator",
+                about: Allocator.about(),
+                prospect: Prospect {
+                    acts: vec!["return free pages".to_owned()],
+                    at_most_bytes: Some(3 * MIB),
+                    hindrance: None,
+                },
+            },
+            Planned {
+                name: "page-cache",
+                about: PageCache::new(&Roots::default()).about(),
+                prospect: Prospect::none(refused),
+            },
+        ]);
+        insta::assert_snapshot!("report", text(&answer, false, false));
+        insta::assert_snapshot!("report_tree_and_acts", text(&answer, true, true));
+    }
+
+    #[test]
+    fn the_results() {
+        let mut answer = answer();
+        let step = |name, about, outcome, before: u64, after: u64| Done {
+            name,
+            about,
+            measured: Measured {
+                taken: Taken {
+                    outcome,
+                    acts: vec!["did it".to_owned()],
+                    before_bytes: Some(before * MIB),
+                    after_bytes: Some(after * MIB),
+                },
+                room_before_bytes: Some(4 << 30),
+                room_after_bytes: Some(5 << 30),
+            },
+        };
+        let cache = PageCache::new(&Roots::default()).about();
+        answer.results = Some(Results {
+            steps: vec![
+                step("allocator", Allocator.about(), Outcome::Done, 900, 66),
+                step("page-cache", cache, Outcome::failed("no"), 1000, 300),
+            ],
+            gone: vec![Gone {
+                leftover: leftover(),
+                before_bytes: 400 * MIB,
+                after_bytes: 0,
+                ended: Ended {
+                    ended: 1,
+                    killed: 1,
+                    left: vec![(id(4101), "belongs to another user".to_owned())],
+                },
+            }],
+            room_bytes: Some((4 << 30, 6 << 30)),
+            after: memory(3766, 200),
+        });
+        let text = text(&answer, false, false);
+        assert!(text.contains("\nFreed: 1234MB\n[After] RSS: 3766MB, Heap: 200/2048MB\n"));
+        insta::assert_snapshot!("results", text);
+    }
+}
