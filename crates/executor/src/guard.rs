@@ -30,7 +30,6 @@ use crate::options::{Containment, GuardProgram};
 use crate::run_id::RunId;
 use crate::slot::tree::{Tree, orphans};
 use crate::slot::v1::CgroupV1;
-use crate::slot::v2::CgroupV2;
 use crate::slot::{GuardedGroup, Slots, v1, v2};
 use crate::spawn::{Helper, Spawner, candidates};
 
@@ -53,33 +52,60 @@ pub fn open(
     run: &RunId,
     program: Option<&GuardProgram>,
 ) -> io::Result<(Box<dyn Slots>, Option<Guard>)> {
-    let slots: Box<dyn Slots> = match with_groups(containment, run) {
-        Ok(slots) => slots,
-        Err(why) => Box::new(Tree::open(why, ancestor::is_supervised())?),
+    let start = |groups: &[GuardedGroup<'_>]| {
+        program
+            .map(|program| Guard::start(run, program, groups))
+            .transpose()
     };
-    if slots.guarded().is_empty()
-        && let Some(fd) = ancestor::watch()
-    {
-        return Ok((slots, Some(Guard(Kind::Ancestor(fd)))));
-    }
-    let guard = program
-        .map(|program| Guard::restart(run, program, &*slots))
-        .transpose()?;
-    Ok((slots, guard))
+    let why = match groups_to_use(containment) {
+        Ok(Groups::V1(own)) => match CgroupV1::open(&own, run) {
+            Ok(slots) => {
+                let guard = start(&slots.guarded())?;
+                return Ok((Box::new(slots), guard));
+            }
+            Err(why) => Some(why),
+        },
+        Ok(Groups::V2(own)) => match v2::Prepared::make(&own, run) {
+            Ok(prepared) => {
+                // First, as whatever is changed in our own group must be put back by somebody.
+                let guard = start(&prepared.guarded())?;
+                match prepared.settle(guard.as_ref().and_then(Guard::pid)) {
+                    Ok(slots) => return Ok((Box::new(slots), guard)),
+                    Err(why) => {
+                        if let Some(guard) = guard {
+                            guard.finish();
+                        }
+                        Some(why)
+                    }
+                }
+            }
+            Err(why) => Some(why),
+        },
+        Err(why) => why,
+    };
+    let slots = Tree::open(why, ancestor::is_supervised())?;
+    let guard = match ancestor::watch() {
+        Some(fd) => Some(Guard(Kind::Ancestor(fd))),
+        None => start(&slots.guarded())?,
+    };
+    Ok((Box::new(slots), guard))
 }
 
-fn with_groups(containment: Containment, run: &RunId) -> Result<Box<dyn Slots>, Option<String>> {
+/// The version of control groups that has the memory controller, which is in one only.
+enum Groups {
+    V1(OwnGroups),
+    V2(OwnGroups),
+}
+
+fn groups_to_use(containment: Containment) -> Result<Groups, Option<String>> {
     if containment == Containment::Tree {
         return Err(None);
     }
     let own = OwnGroups::read(&Roots::default()).map_err(|error| Some(error.to_string()))?;
-    // The memory controller is in one hierarchy only.
-    if own.memory_v1.is_some() {
-        let slots = CgroupV1::open(&own, run).map_err(Some)?;
-        return Ok(Box::new(slots));
-    }
-    let slots = CgroupV2::open(&own, run).map_err(Some)?;
-    Ok(Box::new(slots))
+    Ok(match own.memory_v1 {
+        Some(_) => Groups::V1(own),
+        None => Groups::V2(own),
+    })
 }
 
 /// Whether groups seem usable, without making one.
@@ -104,6 +130,7 @@ enum Kind {
 /// The guard as our child.
 #[derive(Debug)]
 struct Keeper {
+    pid: u32,
     pidfd: OwnedFd,
     /// The end whose closing tells it that we are gone.
     pipe: Option<OwnedFd>,
@@ -127,8 +154,11 @@ impl Guard {
     ///
     /// It can't be started.
     pub fn restart(run: &RunId, program: &GuardProgram, slots: &dyn Slots) -> io::Result<Self> {
-        let groups = slots.guarded();
-        let argv = arguments(run, program, &groups)?;
+        Self::start(run, program, &slots.guarded())
+    }
+
+    fn start(run: &RunId, program: &GuardProgram, groups: &[GuardedGroup<'_>]) -> io::Result<Self> {
+        let argv = arguments(run, program, groups)?;
         let path = std::env::var_os("PATH");
         let candidates = candidates(&program.program, path.as_deref())?;
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
@@ -145,9 +175,18 @@ impl Guard {
         })?;
         orphans::set_helper(child.pid);
         Ok(Self(Kind::Child(Keeper {
+            pid: child.pid,
             pidfd: child.pidfd,
             pipe: Some(pipe),
         })))
+    }
+
+    /// The guard's process, if it is our child.
+    fn pid(&self) -> Option<u32> {
+        match &self.0 {
+            Kind::Child(keeper) => Some(keeper.pid),
+            Kind::Ancestor(_) => None,
+        }
     }
 
     /// A descriptor that becomes readable when the guard is gone. It can only be waited for.

@@ -40,6 +40,16 @@ impl fmt::Display for Accelerator {
     }
 }
 
+/// How time passes for an emulated processor. A hardware one knows but real time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Clock {
+    /// By its own instructions, one a nanosecond, on one core: what is measured doesn't depend on
+    /// how busy this machine is, and where all sleep no time is spent
+    Virtual,
+    /// As for us, on two cores: true side by side, but slow
+    Real,
+}
+
 /// A machine that can be booted.
 #[derive(Debug)]
 pub(super) struct Machine {
@@ -50,6 +60,7 @@ pub(super) struct Machine {
     pub(super) memory: u32,
     /// In MB.
     pub(super) swap: u32,
+    pub(super) clock: Clock,
 }
 
 /// The emulator.
@@ -90,7 +101,7 @@ impl Machine {
         let mut command = Command::new(&self.qemu);
         command
             .args(["-machine", &format!("q35,accel={accelerator}")])
-            .args(["-m", &self.memory.to_string(), "-smp", "2"])
+            .args(["-m", &self.memory.to_string()])
             .args([
                 "-nographic",
                 "-no-reboot",
@@ -104,9 +115,13 @@ impl Machine {
             .arg(&self.image)
             .args(["-append", &format!("{WORDS} {words}")]);
         drive(&mut command, "disk", &disk);
-        if accelerator == Accelerator::Kvm {
-            command.args(["-cpu", "host"]);
-        }
+        match (accelerator, self.clock) {
+            (Accelerator::Kvm, _) => command.args(["-smp", "2", "-cpu", "host"]),
+            (Accelerator::Tcg, Clock::Real) => command.args(["-smp", "2"]),
+            (Accelerator::Tcg, Clock::Virtual) => {
+                command.args(["-smp", "1", "-icount", "shift=0,sleep=off"])
+            }
+        };
         if self.swap > 0 {
             let swap = blank(scratch.path(), "swap", u64::from(self.swap))?;
             drive(&mut command, "swap", &swap);

@@ -17,7 +17,7 @@ use clap::ValueEnum;
 
 use crate::Failure;
 use console::Verdict;
-use machine::Machine;
+use machine::{Clock, Machine};
 
 /// Test containment on other kernels' control groups, in an emulated machine.
 #[derive(Debug, clap::Args)]
@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// The machine's swap, in MB
     #[arg(long, value_name = "MB", default_value_t = 0)]
     swap: u32,
+    /// How time passes inside, where the processor is emulated
+    #[arg(long, value_enum, default_value_t = Clock::Virtual)]
+    clock: Clock,
     /// So many mixes of hogs for each tier
     #[arg(long, default_value_t = 1)]
     seeds: u64,
@@ -81,6 +84,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         image,
         memory: arguments.memory,
         swap: arguments.swap,
+        clock: arguments.clock,
     };
     let accelerator = machine.accelerator();
     println!(

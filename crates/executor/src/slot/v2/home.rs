@@ -80,22 +80,32 @@ fn strangers(dir: &Path) -> io::Result<usize> {
     Ok(files::procs(dir)?.len())
 }
 
-/// Makes room below our own group: moves us to a home of our own, unless we live at the root,
-/// and hands the controllers down. The run's group is there already, so that nobody who leaves
+/// Makes room below our own group: moves us and the guard to a home of our own, unless we live
+/// at the root, and hands the controllers down. The run's group is there already, so that nobody who leaves
 /// meanwhile takes the controllers away.
 ///
 /// # Errors
 ///
 /// The system refused; what was done is undone.
-pub(super) fn settle(own: &GroupPath, parent: BorrowedFd<'_>, run: &str) -> io::Result<()> {
-    let settled = try_settle(own, parent, run);
+pub(super) fn settle(
+    own: &GroupPath,
+    parent: BorrowedFd<'_>,
+    run: &str,
+    guard: Option<u32>,
+) -> io::Result<()> {
+    let settled = try_settle(own, parent, run, guard);
     if settled.is_err() {
         let _ = leave(parent, run);
     }
     settled
 }
 
-fn try_settle(own: &GroupPath, parent: BorrowedFd<'_>, run: &str) -> io::Result<()> {
+fn try_settle(
+    own: &GroupPath,
+    parent: BorrowedFd<'_>,
+    run: &str,
+    guard: Option<u32>,
+) -> io::Result<()> {
     let before = controllers(parent)?;
     let missing: Vec<&str> = WANTED
         .into_iter()
@@ -109,6 +119,9 @@ fn try_settle(own: &GroupPath, parent: BorrowedFd<'_>, run: &str) -> io::Result<
         rustix::fs::mkdirat(parent, &*name, Mode::from_raw_mode(0o755))?;
         let home = files::open_dir(parent, &*name)?;
         files::write(&home, "cgroup.procs", "0")?;
+        if let Some(guard) = guard {
+            files::write(&home, "cgroup.procs", &guard.to_string())?;
+        }
     }
     // Written before it is done: what is undone in vain does no harm.
     let told = remembered(parent).unwrap_or_default();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::Signal;
-use saferun_memory::{GroupV2, OwnGroups, ReadError};
+use saferun_memory::{GroupPath, GroupV2, OwnGroups, ReadError};
 
 use self::limits::{Limits, Marks};
 use self::slot::Slot;
@@ -44,40 +44,79 @@ pub(crate) struct CgroupV2 {
     ended: bool,
 }
 
-impl CgroupV2 {
-    /// Makes the run's group, and room for it in our own.
+/// The run's group, made and locked but not yet of use: a guard can be started for it before
+/// anything else is changed, so that whatever is changed after is put back.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    own: GroupPath,
+    run: RunGroup,
+}
+
+impl Prepared {
+    /// Makes the run's group.
     ///
     /// # Errors
     ///
     /// Why this tier can't be had here, in words for a person.
-    pub(crate) fn open(own: &OwnGroups, run: &RunId) -> Result<Self, String> {
-        let path = home::usable(own.unified.as_ref())?;
-        let shown = path.dir.display();
+    pub(crate) fn make(own: &OwnGroups, run: &RunId) -> Result<Self, String> {
+        let own = home::usable(own.unified.as_ref())?.clone();
         let name = format!("{PREFIX}{run}");
-        let run = RunGroup::make(Hierarchy::Unified, &path.dir, &name)
-            .map_err(|error| format!("no group can be made in {shown}: {error}"))?;
-        let mut notes = Vec::new();
-        let opened = home::settle(path, run.parent.as_fd(), &name)
+        let run = RunGroup::make(Hierarchy::Unified, &own.dir, &name)
+            .map_err(|error| format!("no group can be made in {}: {error}", own.dir.display()))?;
+        Ok(Self { own, run })
+    }
+
+    /// What the guard watches over.
+    pub(crate) fn guarded(&self) -> Vec<GuardedGroup<'_>> {
+        guarded(&self.run)
+    }
+
+    /// Makes room in our own group, where only we and the guard live, and opens the driver.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::make`]; all is put back then.
+    pub(crate) fn settle(self, guard: Option<u32>) -> Result<CgroupV2, String> {
+        let run = &self.run;
+        let opened = home::settle(&self.own, run.parent.as_fd(), &run.name, guard)
             .and_then(|()| files::write(&run.dir, "cgroup.subtree_control", "+memory"))
             .and_then(|()| {
                 let reader = GroupV2::open(&run.path).map_err(into_io)?;
                 Ok((reader, Limits::new(&run.path, run.dir.as_fd())?))
             });
-        let (reader, limits) = match opened {
-            Ok(opened) => opened,
+        match opened {
+            Ok((reader, limits)) => Ok(CgroupV2::new(self, reader, limits)),
             Err(error) => {
                 let _ = run.end(Instant::now());
-                let _ = home::leave(run.parent.as_fd(), &name);
-                return Err(format!("the group in {shown} can't be used: {error}"));
+                let _ = home::leave(run.parent.as_fd(), &run.name);
+                Err(format!(
+                    "the group in {} can't be used: {error}",
+                    self.own.dir.display()
+                ))
             }
-        };
-        let most = pids::most(Some(path)).to_string();
+        }
+    }
+}
+
+fn guarded(run: &RunGroup) -> Vec<GuardedGroup<'_>> {
+    vec![GuardedGroup {
+        hierarchy: run.hierarchy,
+        parent: run.parent.as_fd(),
+        dir: run.dir.as_fd(),
+    }]
+}
+
+impl CgroupV2 {
+    fn new(prepared: Prepared, reader: GroupV2, limits: Limits) -> Self {
+        let Prepared { own, run } = prepared;
+        let mut notes = Vec::new();
+        let most = pids::most(Some(&own)).to_string();
         if let Err(error) = files::write(&run.dir, "pids.max", &most) {
             notes.push(format!(
                 "the number of processes isn't limited: the pids controller isn't handed down to our own group ({error})"
             ));
         }
-        Ok(Self {
+        Self {
             spawner: Spawner::new(),
             run,
             reader,
@@ -88,7 +127,7 @@ impl CgroupV2 {
             cache_bytes: 0,
             notes,
             ended: false,
-        })
+        }
     }
 
     fn slot(&mut self, slot: SlotId) -> io::Result<&mut Slot> {
@@ -239,11 +278,7 @@ impl Slots for CgroupV2 {
     }
 
     fn guarded(&self) -> Vec<GuardedGroup<'_>> {
-        vec![GuardedGroup {
-            hierarchy: self.run.hierarchy,
-            parent: self.run.parent.as_fd(),
-            dir: self.run.dir.as_fd(),
-        }]
+        guarded(&self.run)
     }
 
     fn shutdown(&mut self) -> io::Result<()> {
