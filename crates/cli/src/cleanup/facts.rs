@@ -134,7 +134,8 @@ impl Facts {
     }
 }
 
-/// File pages and slabs that the kernel can give up, in bytes.
+/// The file pages that the kernel can give up, in bytes; locked pages and shared memory are
+/// cached as well, yet not among them.
 fn reclaimable(roots: &Roots) -> Option<u64> {
     let text = std::fs::read_to_string(roots.proc.join("meminfo")).ok()?;
     let field = |key: &str| -> Option<u64> {
@@ -142,8 +143,7 @@ fn reclaimable(roots: &Roots) -> Option<u64> {
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
         kib.checked_mul(1024)
     };
-    let files = field("Active(file):")?.checked_add(field("Inactive(file):")?)?;
-    files.checked_add(field("SReclaimable:").unwrap_or(0))
+    field("Active(file):")?.checked_add(field("Inactive(file):")?)
 }
 
 fn zombies(census: &Census) -> Vec<Zombies> {

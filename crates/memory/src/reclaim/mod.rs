@@ -17,6 +17,8 @@
 #[expect(unsafe_code, reason = "no safe wrapper has this call")]
 mod advise;
 mod allocator;
+#[cfg(all(target_os = "linux", feature = "runtimes"))]
+mod awaken;
 #[cfg(target_os = "linux")]
 mod drop_caches;
 #[cfg(all(target_os = "linux", feature = "runtimes"))]

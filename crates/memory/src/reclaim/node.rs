@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::{Value, json};
 
+use super::awaken::{by_signal, catches_usr1};
 use super::inspector::Inspector;
 use super::malloc::HeapUse;
 use super::{About, Figure, Outcome, Prospect, Step, Taken};
@@ -12,18 +12,16 @@ use crate::bytes::show;
 use crate::census::{Census, Process};
 use crate::holders::sanitised;
 use crate::leftovers::listening_ports;
-use crate::process::{ProcessId, Status, proportional_bytes};
+use crate::process::{ProcessId, proportional_bytes};
 use crate::program::Program;
 use crate::roots::Roots;
 
 /// Where Node opens its inspector unless told otherwise.
-const DEFAULT_PORT: u16 = 9229;
+pub(super) const DEFAULT_PORT: u16 = 9229;
 /// A heap of several GiB takes seconds.
 const COLLECT: Duration = Duration::from_secs(30);
 /// What is answered without work.
-const ANSWER: Duration = Duration::from_millis(500);
-/// How long an inspector may take to open or to close.
-const OPENS: Duration = Duration::from_secs(2);
+pub(super) const ANSWER: Duration = Duration::from_millis(500);
 /// How long the collector may take to hand pages back after it has run.
 const SETTLES: Duration = Duration::from_millis(600);
 
@@ -299,7 +297,7 @@ fn collect_at(ports: &[u16]) -> Result<(HeapUse, HeapUse), String> {
     Err(why)
 }
 
-fn collect(inspector: &mut Inspector) -> Result<(HeapUse, HeapUse), String> {
+pub(super) fn collect(inspector: &mut Inspector) -> Result<(HeapUse, HeapUse), String> {
     let before = heap(inspector)?;
     inspector.call("HeapProfiler.collectGarbage", &json!({}), COLLECT)?;
     Ok((before, heap(inspector)?))
@@ -319,57 +317,6 @@ fn heap(inspector: &mut Inspector) -> Result<HeapUse, String> {
         used_bytes: bytes("usedSize")?,
         total_bytes: bytes("totalSize")?,
     })
-}
-
-/// Opens the inspector of exactly this process, collects, and closes it again.
-fn by_signal(id: ProcessId, roots: &Roots) -> Result<Option<(HeapUse, HeapUse)>, String> {
-    if Inspector::connect(DEFAULT_PORT).is_ok() {
-        return Err(format!("port {DEFAULT_PORT} is another program's"));
-    }
-    let Some(pid) = i32::try_from(id.pid).ok().and_then(Pid::from_raw) else {
-        return Ok(None);
-    };
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|error| error.to_string())?;
-    if ProcessId::read(roots, id.pid).ok().flatten() != Some(id) || !catches_usr1(roots, id.pid) {
-        return Ok(None);
-    }
-    pidfd_send_signal(&pidfd, Signal::USR1).map_err(|error| error.to_string())?;
-    let listens = || listening_ports(roots, id.pid).contains(&DEFAULT_PORT);
-    if !until(OPENS, listens) {
-        return Err("did not open its inspector".to_owned());
-    }
-    let mut inspector = Inspector::connect(DEFAULT_PORT)?;
-    let result = collect(&mut inspector);
-    let asked = inspector.call(
-        "Runtime.evaluate",
-        &json!({"expression": CLOSE, "includeCommandLineAPI": true}),
-        ANSWER,
-    );
-    drop(inspector);
-    if asked.is_err() || !until(OPENS, || !listens()) {
-        return Err(format!(
-            "its inspector could not be closed: it listens on port {DEFAULT_PORT} until it ends"
-        ));
-    }
-    result.map(Some)
-}
-
-/// A little later, when we have hung up: closing waits for every connection to end.
-const CLOSE: &str = "(() => { const inspector = process.getBuiltinModule \
-    ? process.getBuiltinModule('inspector') : require('inspector'); \
-    setTimeout(() => inspector.close(), 50); })()";
-
-fn until(patience: Duration, mut is_so: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + patience;
-    loop {
-        if is_so() {
-            return true;
-        }
-        if Instant::now() >= deadline {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// The figure once it no longer falls: pages are handed back by another thread than collects.
@@ -401,11 +348,4 @@ fn same_network(roots: &Roots, pid: u32) -> bool {
     let of = |who: &str| std::fs::read_link(roots.proc.join(format!("{who}/ns/net"))).ok();
     let own = of("self");
     own.is_some() && own == of(&pid.to_string())
-}
-
-/// Whether the process has a handler for SIGUSR1, as Node has unless built without inspector:
-/// without one it would die.
-fn catches_usr1(roots: &Roots, pid: u32) -> bool {
-    let bit = 1_u64 << (Signal::USR1.as_raw() - 1);
-    matches!(Status::read(&roots.proc, pid), Ok(Some(status)) if status.caught & bit != 0)
 }
