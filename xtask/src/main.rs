@@ -1,6 +1,7 @@
 //! The project's own chores: `cargo xtask tidy`, `bench`, `simulate`, `work`.
 
 mod bench;
+mod eval_router;
 mod eval_prediction;
 mod record_trace;
 mod simulate;
@@ -35,6 +36,10 @@ enum Chore {
     EvalPrediction(eval_prediction::Arguments),
     /// Run real programs on inputs of many sizes and write what each needed
     RecordTrace(record_trace::Arguments),
+    /// Measure how well, or how fast, the router understands requests
+    EvalRouter(eval_router::Arguments),
+    /// Make the router's model from its labelled requests
+    TrainRouter(eval_router::TrainArguments),
     /// Be a memory-hungry workload (`cargo xtask work --help` lists them)
     #[command(disable_help_flag = true)]
     Work {
@@ -49,9 +54,11 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Simulate(arguments) => simulate::run(&arguments),
-        Chore::VmTest(arguments) => vm::run(&arguments),
         Chore::EvalPrediction(arguments) => eval_prediction::run(&arguments),
         Chore::RecordTrace(arguments) => record_trace::run(&arguments),
+        Chore::EvalRouter(arguments) => eval_router::run(&arguments),
+        Chore::TrainRouter(arguments) => eval_router::run_training(&arguments),
+        Chore::VmTest(arguments) => vm::run(&arguments),
         Chore::Work { arguments } => return saferun_testbed::workload::main(arguments),
     };
     outcome.unwrap_or_else(|error| {

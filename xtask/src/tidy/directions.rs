@@ -7,10 +7,11 @@ use super::Findings;
 use crate::workspace::{Metadata, Node, Package, root};
 
 /// Each crate with those of ours that it may depend on. Tests may use the test beds beside them.
-const DIRECTIONS: [(&str, &[&str]); 8] = [
+const DIRECTIONS: [(&str, &[&str]); 9] = [
     ("saferun-memory", &[]),
     ("saferun-scheduler", &[]),
     ("saferun-history", &[]),
+    ("saferun-router", &[]),
     ("saferun-executor", &["saferun-memory", "saferun-scheduler"]),
     (
         "saferun-cli",
@@ -19,6 +20,7 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
             "saferun-scheduler",
             "saferun-history",
             "saferun-executor",
+            "saferun-router",
         ],
     ),
     ("saferun-testbed", &[]),
@@ -29,6 +31,7 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
             "saferun-memory",
             "saferun-scheduler",
             "saferun-history",
+            "saferun-router",
             "saferun-testbed",
         ],
     ),

@@ -100,7 +100,7 @@ fn help_command(arguments: &[OsString]) -> String {
 
 fn command_word(arguments: &[OsString]) -> Option<&str> {
     let word = arguments.get(1)?.to_str()?;
-    ["run", "status", "demo", "config", "completions"]
+    ["run", "plan", "agents", "status", "demo", "config", "completions"]
         .contains(&word)
         .then_some(word)
 }

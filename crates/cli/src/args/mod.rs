@@ -1,11 +1,13 @@
 //! The syntax of the command line, and nothing but the syntax.
 
 mod failure;
+mod plan;
 mod run;
 mod settings;
 pub(crate) mod values;
 
 pub(crate) use failure::from_clap;
+pub(crate) use plan::{AgentsArgs, AgentsCommand, PlanArgs};
 pub(crate) use run::{ContainmentArg, ProgressArg, RunArgs};
 pub(crate) use settings::{PreemptArg, SettingsArgs, StrategyArg};
 
@@ -44,6 +46,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a command, or one for each item, inside a memory budget
     Run(Box<RunArgs>),
+    /// Say what would be done about a request in words: by whom, in which order, side by side or not
+    Plan(Box<PlanArgs>),
+    /// List the agents that plans choose among, or take over a delegation map
+    Agents(AgentsArgs),
     /// Say what memory there is, who holds it, and what would be done with it
     Status(StatusArgs),
     /// Show real memory-hungry work one by one, then side by side

@@ -1,10 +1,12 @@
 //! The commands.
 
+mod agents;
 mod completions;
 mod config;
 mod demo;
 mod dry_run;
 mod guarded;
+mod plan;
 mod run;
 mod status;
 
@@ -20,6 +22,8 @@ use crate::exit::Exit;
 pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Agents(args) => agents::agents(&args),
         Command::Status(args) => status::status(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Config(args) => config::config(&args),

@@ -28,4 +28,4 @@ pub(crate) use gather::Configuration;
 pub(crate) use key::Key;
 pub(crate) use run::{JsonTarget, RunSettings};
 pub(crate) use schema::schema;
-pub(crate) use source::{Source, path};
+pub(crate) use source::{Source, Sourced, path};

@@ -186,7 +186,16 @@ fn phases(
             let waits = phase.after.iter().filter(|name| names.contains(&name.as_str()));
             together(&phase.name, &phase.agents, mode, most, waits.cloned().collect())
         };
-        return Ok(written.iter().map(one).collect());
+        let mut all: Vec<Phase> = written.iter().map(one).collect();
+        if mode == Mode::Sequential {
+            // Dependent work is one phase after another, whatever else they wait for.
+            for (phase, before) in all.iter_mut().skip(1).zip(&written) {
+                if !phase.waits_for.contains(&before.name) {
+                    phase.waits_for.push(before.name.clone());
+                }
+            }
+        }
+        return Ok(all);
     }
     let first = together("work", &[primary.to_owned()], Mode::Sequential, most, Vec::new());
     let mut all = vec![first];
