@@ -9,7 +9,7 @@ use crate::error::ReadError;
 use crate::kept::slurp_if_there;
 use crate::process::{ProcessId, Stat, all_pids};
 use crate::roots::Roots;
-use crate::session::{SessionUse, members, own_session, use_of};
+use crate::session::{PROPORTIONAL_UP_TO, SessionUse, members, own_session, use_of};
 
 /// All processes at one moment.
 ///
@@ -137,7 +137,16 @@ impl Census {
     /// # Errors
     /// As there.
     pub fn session_use(&self, roots: &Roots) -> Result<SessionUse, ReadError> {
-        use_of(roots, &self.members)
+        if self.members.len() <= PROPORTIONAL_UP_TO {
+            return use_of(roots, &self.members);
+        }
+        // Their resident memory is known already.
+        let held = self.session().map(|process| process.rss_bytes);
+        Ok(SessionUse {
+            bytes: held.fold(0, u64::saturating_add),
+            processes: self.session().count(),
+            by_resident: self.session().filter(|one| one.rss_bytes > 0).count(),
+        })
     }
 
     /// Our own number.

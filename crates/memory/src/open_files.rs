@@ -9,11 +9,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
-use crate::census::Census;
+use crate::census::{Census, Process};
 use crate::roots::Roots;
 
-/// How long is looked.
-const PATIENCE: Duration = Duration::from_millis(60);
+/// How long is looked, at the largest processes first.
+const PATIENCE: Duration = Duration::from_millis(40);
 
 /// A file that is deleted and still open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +42,12 @@ pub fn deleted_files(census: &Census, least_bytes: u64, roots: &Roots) -> Delete
     let deadline = Instant::now() + PATIENCE;
     let mut files: BTreeMap<(u64, u64), DeletedFile> = BTreeMap::new();
     let mut cut_short = false;
-    for process in census.processes() {
-        if process.zombie || process.is_kernels() {
-            continue;
-        }
+    let mut processes: Vec<&Process> = census
+        .processes()
+        .filter(|process| !process.zombie && !process.is_kernels())
+        .collect();
+    processes.sort_by_key(|process| Reverse(process.rss_bytes));
+    for process in processes {
         if Instant::now() >= deadline {
             cut_short = true;
             break;

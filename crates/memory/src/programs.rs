@@ -12,7 +12,7 @@ use crate::roots::Roots;
 
 /// How long proportional memory is asked for, the largest processes first; of the rest the
 /// resident memory is taken.
-const PATIENCE: Duration = Duration::from_millis(40);
+const PATIENCE: Duration = Duration::from_millis(30);
 
 /// Programs that start others on somebody's behalf: what they start is a tree of its own, not a
 /// part of theirs.

@@ -8,7 +8,7 @@ use crate::roots::Roots;
 
 /// Up to so many processes each is asked for its proportional memory, about 0.1 to 1 ms apiece;
 /// beyond it their resident memory is summed.
-const PROPORTIONAL_UP_TO: usize = 256;
+pub(crate) const PROPORTIONAL_UP_TO: usize = 256;
 
 /// What the processes of a session hold together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -109,9 +109,13 @@ impl Facts {
                     .to_owned(),
             );
         }
-        self.holders = holders_by_program(census, roots);
-        self.leftovers = find_leftovers(census, &rules.all, roots);
-        self.deleted = deleted_files(census, LARGE_BYTES, roots);
+        // The two that take longest, side by side.
+        std::thread::scope(|scope| {
+            let deleted = scope.spawn(|| deleted_files(census, LARGE_BYTES, roots));
+            self.holders = holders_by_program(census, roots);
+            self.leftovers = find_leftovers(census, &rules.all, roots);
+            self.deleted = deleted.join().unwrap_or_default();
+        });
         self.zombies = zombies(census);
         self.agents = census
             .session()

@@ -98,7 +98,7 @@ fn carry_out(args: &Args) -> Result<u8, String> {
     let room_before = saferun_memory::reclaim::room(&roots).ok();
     let gone = end_leftovers(args, &mut answer, &roots)?;
     let signal_node = may_signal_node(args, &mut answer)?;
-    let mut steps = steps::chosen(args, signal_node, &roots);
+    let mut steps = steps::chosen(args, signal_node, census.as_ref(), &roots);
     let acts = !args.dry_run && (args.force || gone.is_some());
     if acts {
         // With --leftovers alone no step is taken.

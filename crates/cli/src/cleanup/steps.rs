@@ -4,7 +4,7 @@ use saferun_memory::reclaim::{
     About, Allocator, Jvm, Measured, Node, Outcome, PageCache, PageOut, Prospect, Step, Taken,
     measured, room,
 };
-use saferun_memory::{Roots, show};
+use saferun_memory::{Census, Roots, show};
 
 use super::args::Args;
 use super::stores::{Store, Tmpfs};
@@ -39,7 +39,18 @@ impl Done {
 }
 
 /// The steps that were asked for, in the order in which they are taken.
-pub(super) fn chosen(args: &Args, signal_node: bool, roots: &Roots) -> Vec<Box<dyn Step>> {
+pub(super) fn chosen(
+    args: &Args,
+    signal_node: bool,
+    census: Option<&Census>,
+    roots: &Roots,
+) -> Vec<Box<dyn Step>> {
+    let mut node = Node::new(roots, signal_node);
+    let mut jvm = Jvm::new(roots);
+    if let Some(census) = census {
+        node = node.seen_in(census);
+        jvm = jvm.seen_in(census);
+    }
     let named = |list: &[String], name: &str| list.iter().any(|word| word == name);
     // In the order of `args::STEPS`.
     let all: [Box<dyn Step>; 8] = [
@@ -47,8 +58,8 @@ pub(super) fn chosen(args: &Args, signal_node: bool, roots: &Roots) -> Vec<Box<d
         Box::new(Tmpfs::new(roots)),
         Box::new(Store::artifacts()),
         Box::new(Store::history()),
-        Box::new(Node::new(roots, signal_node)),
-        Box::new(Jvm::new(roots)),
+        Box::new(node),
+        Box::new(jvm),
         Box::new(PageCache::new(roots)),
         Box::new(PageOut::new(roots, named(&args.only, "page-out"))),
     ];
@@ -113,7 +124,7 @@ mod tests {
 
     fn names(arguments: &[&str]) -> Vec<&'static str> {
         let args = Args::parse_from([&["memory-cleanup"], arguments].concat());
-        let steps = chosen(&args, false, &Roots::default());
+        let steps = chosen(&args, false, None, &Roots::default());
         steps.iter().map(|step| step.name()).collect()
     }
 
@@ -128,7 +139,7 @@ mod tests {
     fn nothing_is_done_once_enough_can_be_used() {
         let args = Args::parse_from(["memory-cleanup", "--target", "1"]);
         let roots = Roots::default();
-        let mut steps = chosen(&args, false, &roots);
+        let mut steps = chosen(&args, false, None, &roots);
         for done in take(&mut steps, &args, &roots) {
             let outcome = done.measured.taken.outcome;
             assert!(

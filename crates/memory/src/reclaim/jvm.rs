@@ -26,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Jvm {
     roots: Roots,
+    seen: Option<Vec<Found>>,
 }
 
+#[derive(Debug, Clone)]
 struct Found {
     id: ProcessId,
     name: String,
@@ -39,32 +41,47 @@ impl Jvm {
     pub fn new(roots: &Roots) -> Self {
         Self {
             roots: roots.clone(),
+            seen: None,
         }
+    }
+
+    /// With a census that was taken a moment ago, so that a look needs none of its own. Taking
+    /// the step looks anew in any case.
+    pub fn seen_in(mut self, census: &Census) -> Self {
+        self.seen = Some(jvms(census, &self.roots));
+        self
     }
 
     fn find(&self) -> Result<(PathBuf, Vec<Found>), Outcome> {
         let census =
             Census::take(&self.roots).map_err(|error| Outcome::failed(error.to_string()))?;
-        let found: Vec<Found> = census
-            .processes()
-            .filter(|process| process.user == census.own_user() && !process.zombie)
-            .filter(|process| process.called().to_string_lossy().contains("java"))
-            .filter_map(|process| {
-                let program = Program::of(process, &self.roots);
-                (program.executable == "java").then(|| Found {
-                    id: process.id,
-                    name: format!("{} ({})", sanitised(&program.short()), process.id.pid),
-                    bytes: process.rss_bytes,
-                })
+        with_jcmd(jvms(&census, &self.roots))
+    }
+}
+
+fn jvms(census: &Census, roots: &Roots) -> Vec<Found> {
+    census
+        .processes()
+        .filter(|process| process.user == census.own_user() && !process.zombie)
+        .filter(|process| process.called().to_string_lossy().contains("java"))
+        .filter_map(|process| {
+            let program = Program::of(process, roots);
+            (program.executable == "java").then(|| Found {
+                id: process.id,
+                name: format!("{} ({})", sanitised(&program.short()), process.id.pid),
+                bytes: process.rss_bytes,
             })
-            .collect();
-        if found.is_empty() {
-            return Err(Outcome::nothing("no Java program of ours runs"));
-        }
-        match on_path("jcmd") {
-            Some(jcmd) => Ok((jcmd, found)),
-            None => Err(Outcome::not_here("there is no jcmd on the path")),
-        }
+        })
+        .collect()
+}
+
+fn with_jcmd(found: Vec<Found>) -> Result<(PathBuf, Vec<Found>), Outcome> {
+    if found.is_empty() {
+        return Err(Outcome::nothing("no Java program of ours runs"));
+    }
+    match on_path("jcmd") {
+        Some(jcmd) => Ok((jcmd, found)),
+        None => Err(Outcome::not_here("there is no jcmd on the path")),
     }
 }
 
@@ -83,7 +100,11 @@ impl Step for Jvm {
     }
 
     fn look(&mut self) -> Prospect {
-        match self.find() {
+        let found = match &self.seen {
+            Some(seen) => with_jcmd(seen.clone()),
+            None => self.find(),
+        };
+        match found {
             Err(outcome) => Prospect::none(outcome),
             Ok((_, found)) => Prospect {
                 acts: found

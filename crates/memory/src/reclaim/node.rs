@@ -39,6 +39,7 @@ const SETTLES: Duration = Duration::from_millis(600);
 pub struct Node {
     roots: Roots,
     signal: bool,
+    seen: Option<Vec<(Process, Program)>>,
 }
 
 /// A Node process, and how it can be reached.
@@ -64,20 +65,33 @@ impl Node {
         Self {
             roots: roots.clone(),
             signal,
+            seen: None,
         }
+    }
+
+    /// With a census that was taken a moment ago, so that a look needs none of its own. Taking
+    /// the step looks anew in any case.
+    pub fn seen_in(mut self, census: &Census) -> Self {
+        self.seen = Some(nodes(census, &self.roots));
+        self
     }
 
     fn find(&self) -> Result<Vec<Found>, Outcome> {
         let census =
             Census::take(&self.roots).map_err(|error| Outcome::failed(error.to_string()))?;
-        Ok(nodes(&census, &self.roots)
+        Ok(self.found(&nodes(&census, &self.roots)))
+    }
+
+    fn found(&self, nodes: &[(Process, Program)]) -> Vec<Found> {
+        nodes
+            .iter()
             .map(|(process, program)| Found {
                 id: process.id,
                 name: format!("{} ({})", sanitised(&program.short()), process.id.pid),
                 bytes: process.rss_bytes,
                 reach: self.reach(process),
             })
-            .collect())
+            .collect()
     }
 
     fn reach(&self, process: &Process) -> Reach {
@@ -115,7 +129,11 @@ impl Step for Node {
     }
 
     fn look(&mut self) -> Prospect {
-        let found = match self.find() {
+        let found = match &self.seen {
+            Some(seen) => Ok(self.found(seen)),
+            None => self.find(),
+        };
+        let found = match found {
             Ok(found) => found,
             Err(outcome) => return Prospect::none(outcome),
         };
@@ -216,7 +234,7 @@ fn nobody(refusals: &[String]) -> Outcome {
 pub fn session_node_heap(census: &Census, roots: &Roots) -> Option<(HeapUse, usize)> {
     let mut sum = HeapUse::default();
     let mut count = 0;
-    for (process, _) in nodes(census, roots) {
+    for (process, _) in &nodes(census, roots) {
         let pid = process.id.pid;
         if !census.is_of_our_session(pid) || !same_network(roots, pid) {
             continue;
@@ -235,10 +253,7 @@ pub fn session_node_heap(census: &Census, roots: &Roots) -> Option<(HeapUse, usi
     (count > 0).then_some((sum, count))
 }
 
-fn nodes<'a>(
-    census: &'a Census,
-    roots: &'a Roots,
-) -> impl Iterator<Item = (&'a Process, Program)> + 'a {
+fn nodes(census: &Census, roots: &Roots) -> Vec<(Process, Program)> {
     census
         .processes()
         .filter(|process| process.user == census.own_user() && !process.zombie)
@@ -254,8 +269,9 @@ fn nodes<'a>(
         .filter_map(|process| {
             let program = Program::of(process, roots);
             let is_node = program.executable == "node" || program.executable == "nodejs";
-            is_node.then_some((process, program))
+            is_node.then(|| (process.clone(), program))
         })
+        .collect()
 }
 
 /// The ports on which a process listens and that may be its inspector's: those that its
