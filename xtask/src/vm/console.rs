@@ -9,6 +9,7 @@ pub(super) struct Verdict {
     passed: usize,
     skipped: usize,
     failed: usize,
+    begun: bool,
     over: bool,
     panicked: bool,
 }
@@ -17,11 +18,14 @@ impl Verdict {
     /// Takes a line; gives back what of it is for people.
     pub(super) fn take<'l>(&mut self, line: &'l str) -> Option<&'l str> {
         let Some(at) = line.find(MARK) else {
-            // The kernel speaks only when something is wrong.
-            self.panicked |= line.contains("Kernel panic");
+            // What comes before the tests is the firmware's; the kernel speaks only when something
+            // is wrong.
+            let panicked = line.contains("Kernel panic");
+            self.panicked |= panicked;
             let plain = line.trim();
-            return (!plain.is_empty()).then_some(plain);
+            return (!plain.is_empty() && (self.begun || panicked)).then_some(plain);
         };
+        self.begun = true;
         let said = line.get(at + MARK.len()..)?.trim();
         match said.split(' ').next() {
             Some("pass") => self.passed += 1,

@@ -11,6 +11,7 @@ mod kernel;
 mod machine;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -37,7 +38,7 @@ pub(crate) struct Arguments {
     /// So many mixes of hogs for each tier
     #[arg(long, default_value_t = 1)]
     seeds: u64,
-    /// After so many seconds the machine is taken to hang
+    /// After so many seconds a machine is taken to hang
     #[arg(long, default_value_t = 600)]
     within: u64,
 }
@@ -67,7 +68,7 @@ impl Tier {
     }
 }
 
-/// Boots the machine and repeats what its tests say. Exit code 1 says that one of them failed or
+/// Boots a machine for each tier and repeats what its tests say. Exit code 1 says that one of them failed or
 /// the machine did not get to its end; what can't be tried here is `skipped`, with exit code 0.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let (kernel, qemu) = match needs() {
@@ -95,28 +96,48 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         true => Tier::value_variants(),
         false => &arguments.tier,
     };
-    let names: Vec<&str> = tiers.iter().map(|tier| tier.name()).collect();
-    let words = format!(
-        "saferun.tiers={} saferun.seeds={}",
-        names.join(","),
-        arguments.seeds
-    );
-    let mut verdict = Verdict::default();
-    machine.run(
-        accelerator,
-        &words,
-        Duration::from_secs(arguments.within),
-        |line| {
+    let within = Duration::from_secs(arguments.within);
+    let verdicts = each_tier(tiers, |tier| {
+        let (name, seeds) = (tier.name(), arguments.seeds);
+        let words = format!("saferun.tiers={name} saferun.seeds={seeds}");
+        let mut verdict = Verdict::default();
+        let ran = machine.run(accelerator, &words, within, |line| {
             if let Some(said) = verdict.take(line) {
                 println!("{said}");
             }
-        },
-    )?;
-    println!("{}", verdict.summary());
-    Ok(if verdict.holds() {
+        });
+        if let Err(error) = ran {
+            println!("the machine for {name}: {error}");
+        }
+        println!("{name}: {}", verdict.summary());
+        verdict.holds()
+    });
+    Ok(if verdicts {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// Calls `test` for each tier, on as many threads as there are cores; whether all hold.
+fn each_tier(tiers: &[Tier], test: impl Fn(Tier) -> bool + Sync) -> bool {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut all = true;
+        while let Some(&tier) = tiers.get(next.fetch_add(1, Ordering::Relaxed)) {
+            all &= test(tier);
+        }
+        all
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores.min(tiers.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        // A thread that panicked has found nothing that holds.
+        threads
+            .into_iter()
+            .all(|thread| thread.join().unwrap_or(false))
     })
 }
 

@@ -22,7 +22,7 @@ const LIMIT: u64 = 600 * MIB;
 const USER: u32 = 1000;
 
 /// How often the runner is killed.
-const KILLED: u32 = 6;
+const KILLED: u32 = 4;
 
 /// All tests of a tier, each said.
 pub(crate) fn run(tier: &str, seeds: u64) {
@@ -44,6 +44,7 @@ pub(crate) fn run(tier: &str, seeds: u64) {
     }
     bed.say("greedy", bed.greedy());
     bed.say("writers", bed.writers());
+    bed.say("neighbour", bed.neighbour());
     bed.say("killed-runner", bed.killed_runner());
     bed.say("overhead", bed.overhead());
 }
@@ -279,11 +280,41 @@ impl Bed {
         ))
     }
 
+    /// Somebody else takes a good part of the machine in mid-run and gives it back: neither is
+    /// harmed.
+    fn neighbour(&self) -> Found {
+        let mix = Mix::hogs(2);
+        // More than there is, so that the machine itself binds.
+        let cage = self.cage(64 * LIMIT)?;
+        let (input, done) = self.lines(&mix)?;
+        let neighbour = std::thread::spawn(|| {
+            std::thread::sleep(Duration::from_secs(2));
+            std::process::Command::new("/bin/vm-tests")
+                .args(["work", "hog", "--peak", "350M", "--seconds", "4"])
+                .stdin(Stdio::null())
+                .status()
+        });
+        let outcome = self.trial(&cage, &["-j", "auto", "--json"], &input).run()?;
+        let theirs = neighbour.join().map_err(|_| "no neighbour")??;
+        self.sound(&outcome, 0, &cage)?;
+        if !theirs.success() {
+            return Err(format!("the neighbour ended with {theirs}").into());
+        }
+        if lines_in(&done) != mix.tasks.len() {
+            return Err(format!("{} of {} tasks ended", lines_in(&done), mix.tasks.len()).into());
+        }
+        Ok(format!(
+            "{:.1} s, {} restarts, 0 kills, the neighbour's 350 MiB came and went unharmed",
+            outcome.wall.as_secs_f64(),
+            outcome.restarts
+        ))
+    }
+
     /// Nothing survives a runner that is killed, and its groups go.
     fn killed_runner(&self) -> Found {
         let work = "/bin/vm-tests work";
         let input = format!(
-            "{work} stay\n{work} setsid\n{work} daemon && {work} stay\n{work} storm 10\n{work} escape\n"
+            "{work} stay\n{work} setsid\n{work} daemon && {work} stay\n{work} storm 4\n{work} escape\n"
         );
         let mut random = SplitMix64::new(1);
         let mut worst = Duration::ZERO;
@@ -294,7 +325,7 @@ impl Bed {
             let mut runner = self
                 .trial(&cage, &["-j8", "--progress", "none"], &input)
                 .start(&marker)?;
-            let moment = random.uniform(0.05, 1.5);
+            let moment = random.uniform(0.05, 0.8);
             std::thread::sleep(Duration::from_secs_f64(moment));
             reached = reached.max(marker.alive().len());
             // Without groups the runner is the guard's child; who was started is then the guard.
@@ -332,7 +363,7 @@ impl Bed {
 
     /// What containment and capture cost for tasks that do nothing.
     fn overhead(&self) -> Found {
-        const TASKS: usize = 400;
+        const TASKS: usize = 200;
         let cage = self.cage(LIMIT)?;
         let input = "true\n".repeat(TASKS);
         let ours = self.trial(&cage, &["-j2", "--json"], &input).run()?;

@@ -51,8 +51,14 @@ pub(crate) fn usable(own: Option<&GroupPath>) -> Result<&GroupPath, String> {
     // What counts is who we act as.
     let (write, flags) = (rustix::fs::Access::WRITE_OK, AtFlags::EACCESS);
     for file in ["", "cgroup.procs", "cgroup.subtree_control"] {
-        rustix::fs::accessat(rustix::fs::CWD, own.dir.join(file), write, flags)
-            .map_err(|error| format!("our own control group {shown} isn't ours ({error})"))?;
+        rustix::fs::accessat(rustix::fs::CWD, own.dir.join(file), write, flags).map_err(
+            |error| {
+                format!(
+                    "our own control group {shown} isn't ours ({error}){}",
+                    hint()
+                )
+            },
+        )?;
     }
     if !is_root(&own.dir) {
         let kind = std::fs::read_to_string(own.dir.join("cgroup.type"));
@@ -62,11 +68,26 @@ pub(crate) fn usable(own: Option<&GroupPath>) -> Result<&GroupPath, String> {
         let others = strangers(&own.dir).map_err(|error| error.to_string())?;
         if others > 0 {
             return Err(format!(
-                "others live in our own control group {shown} too ({others} processes)"
+                "others live in our own control group {shown} too ({others} processes){}",
+                hint()
             ));
         }
     }
     Ok(own)
+}
+
+/// How to come to a group of our own, where a service manager can be asked for one.
+fn hint() -> &'static str {
+    let asked = Path::new("/run/systemd/system").exists();
+    match (asked, rustix::process::geteuid().is_root()) {
+        (false, _) => "",
+        (true, true) => {
+            "; `systemd-run --scope -p Delegate=yes saferun ...` runs it in one of its own"
+        }
+        (true, false) => {
+            "; `systemd-run --user --scope -p Delegate=yes saferun ...` runs it in one of its own"
+        }
+    }
 }
 
 /// Whether this is the root of the whole tree, which alone has no type.
