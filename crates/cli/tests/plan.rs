@@ -58,7 +58,10 @@ fn the_old_sessions_work_as_written() {
     let renamed = plan(dir.path(), &["Rename Card to Tile everywhere"]);
     assert_eq!(renamed["execution_mode"], "sequential");
     // The old script wanted a word for it.
-    assert_eq!(plan(dir.path(), &["--plan", "Add Button component"])["execution_mode"], "parallel");
+    assert_eq!(
+        plan(dir.path(), &["--plan", "Add Button component"])["execution_mode"],
+        "parallel"
+    );
 }
 
 #[test]
@@ -66,13 +69,25 @@ fn the_plain_parallel_case() {
     let dir = tempfile::tempdir().unwrap();
     let plan = plan(dir.path(), &["Add", "Button", "component"]);
     assert_eq!(plan["request"], "Add Button component");
-    assert_eq!(plan["rationale"], "Independent validation agents can run concurrently");
+    assert_eq!(
+        plan["rationale"],
+        "Independent validation agents can run concurrently"
+    );
     assert_eq!(plan["primary_agent"], "frontend-developer");
     let phases = plan["phases"].as_array().unwrap();
-    assert_eq!(phases[0]["agents"], serde_json::json!(["frontend-developer"]));
+    assert_eq!(
+        phases[0]["agents"],
+        serde_json::json!(["frontend-developer"])
+    );
     assert_eq!(phases[1]["waits_for"], serde_json::json!(["work"]));
-    assert_eq!((&phases[1]["mode"], &phases[1]["concurrency"]), (&"parallel".into(), &2.into()));
-    assert_eq!(plan["settings"]["parallel"]["source"], "variable SAFE_PARALLEL");
+    assert_eq!(
+        (&phases[1]["mode"], &phases[1]["concurrency"]),
+        (&"parallel".into(), &2.into())
+    );
+    assert_eq!(
+        plan["settings"]["parallel"]["source"],
+        "variable SAFE_PARALLEL"
+    );
     assert_eq!(plan["memory_threshold_mb"], 4096);
 }
 
@@ -80,7 +95,10 @@ fn the_plain_parallel_case() {
 fn dependent_work_is_one_phase_after_another() {
     let dir = tempfile::tempdir().unwrap();
     let plan = plan(dir.path(), &["Drop the users table"]);
-    assert_eq!((&plan["category"], &plan["concurrency"]), (&"migration".into(), &1.into()));
+    assert_eq!(
+        (&plan["category"], &plan["concurrency"]),
+        (&"migration".into(), &1.into())
+    );
     let phases = plan["phases"].as_array().unwrap();
     for (before, phase) in phases.iter().zip(phases.iter().skip(1)) {
         assert_eq!(phase["waits_for"], serde_json::json!([before["name"]]));
@@ -103,7 +121,10 @@ fn the_setting_decides_where_it_is_off() {
         let why = plan["rationale"].as_str().unwrap();
         assert!(why.contains("the setting, not the work"), "{why}");
     }
-    let output = saferun(dir.path()).args(["plan", "-j", "3", "Add Button component"]).output().unwrap();
+    let output = saferun(dir.path())
+        .args(["plan", "-j", "3", "Add Button component"])
+        .output()
+        .unwrap();
     let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(plan["execution_mode"], "parallel");
     assert_eq!(plan["settings"]["concurrency"]["source"], "flag --jobs");
@@ -115,7 +136,11 @@ fn words_of_the_old_router_no_longer_mislead() {
     for (request, category, agent) in [
         ("Build the CLI parser", "feature", "full-stack-developer"),
         ("Add a guide", "docs", "documentation-writer"),
-        ("Fix performance regression", "performance", "performance-engineer"),
+        (
+            "Fix performance regression",
+            "performance",
+            "performance-engineer",
+        ),
         ("Fix the login bug", "bugfix", "full-stack-developer"),
         ("Drop the users table", "migration", "database-specialist"),
     ] {
@@ -142,9 +167,19 @@ fn what_is_touched_counts_whatever_the_words() {
         assert_eq!(plan["category"], category, "{file}");
         assert!(plan["rationale"].as_str().unwrap().contains(file));
     }
-    let users = plan(dir.path(), &["Add users table", "--file", "./db/migrations/1.sql"]);
+    let users = plan(
+        dir.path(),
+        &["Add users table", "--file", "./db/migrations/1.sql"],
+    );
     assert_eq!(users["execution_mode"], "sequential");
-    let harmless = plan(dir.path(), &["--file", "db/migrations/README.md", "Fix the typo in the header"]);
+    let harmless = plan(
+        dir.path(),
+        &[
+            "--file",
+            "db/migrations/README.md",
+            "Fix the typo in the header",
+        ],
+    );
     assert_eq!(harmless["execution_mode"], "parallel");
 }
 
@@ -194,8 +229,11 @@ fn a_delegation_map_is_read_as_it_is() {
         serde_json::json!(["code-reviewer-pro", "test-automator", "gate-keeper"])
     );
     let said = stderr(&output);
-    assert!(said.contains("delegation_rules['React Components'].color, weather")
-        || said.contains("weather, delegation_rules['React Components'].color"), "{said}");
+    assert!(
+        said.contains("delegation_rules['React Components'].color, weather")
+            || said.contains("weather, delegation_rules['React Components'].color"),
+        "{said}"
+    );
     let excluded = self::plan(dir.path(), &["Add a card", "--file", "src/a/Card.test.tsx"]);
     assert_ne!(excluded["primary_agent"], "react-expert");
     let words = self::plan(dir.path(), &["Change the schema of orders"]);
@@ -206,15 +244,41 @@ fn a_delegation_map_is_read_as_it_is() {
 fn lines_in_and_lines_out() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = saferun(dir.path());
-    command.args(["plan", "--lines"]).env("SAFE_PARALLEL", "true");
-    let output = with_input(command, b"Add Button component\n\nRename Card to Tile everywhere\r\nFix the login bug");
+    command
+        .args(["plan", "--lines"])
+        .env("SAFE_PARALLEL", "true");
+    let output = with_input(
+        command,
+        b"Add Button component\n\nRename Card to Tile everywhere\r\nFix the login bug",
+    );
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    let lines: Vec<Value> = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let modes: Vec<&str> = lines.iter().map(|line| line["execution_mode"].as_str().unwrap()).collect();
+    let lines: Vec<Value> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let modes: Vec<&str> = lines
+        .iter()
+        .map(|line| line["execution_mode"].as_str().unwrap())
+        .collect();
     assert_eq!(modes, ["parallel", "sequential", "parallel"]);
     for line in &lines {
-        let keys: Vec<&str> = line.as_object().unwrap().keys().map(String::as_str).collect();
-        assert_eq!(keys, ["request", "execution_mode", "category", "confidence", "dependent_score", "evidence"]);
+        let keys: Vec<&str> = line
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "request",
+                "execution_mode",
+                "category",
+                "confidence",
+                "dependent_score",
+                "evidence"
+            ]
+        );
         assert!((0.0..=1.0).contains(&line["dependent_score"].as_f64().unwrap()));
     }
 }
@@ -224,13 +288,18 @@ fn a_long_request_is_cut_with_a_word() {
     let dir = tempfile::tempdir().unwrap();
     let long = "Rename the class Foo to Bar. ".repeat(40_000);
     let mut command = saferun(dir.path());
-    command.args(["plan", "--lines"]).env("SAFE_PARALLEL", "true");
+    command
+        .args(["plan", "--lines"])
+        .env("SAFE_PARALLEL", "true");
     let output = with_input(command, long.as_bytes());
     assert_eq!(output.status.code(), Some(0));
     let medium = "Rename the class Foo to Bar. ".repeat(1_000);
     let plan = plan(dir.path(), &[&medium]);
     let why = plan["rationale"].as_str().unwrap();
-    assert!(why.contains("only the first 16384 bytes were read"), "{why}");
+    assert!(
+        why.contains("only the first 16384 bytes were read"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -240,53 +309,108 @@ fn what_is_wrong_is_named() {
     assert!(said.contains("the request is empty"), "{said}");
     let said = refusal(dir.path(), &["--agent", "nobody", "Add a button"]);
     assert!(said.contains("the agent 'nobody'"), "{said}");
-    write(dir.path(), ".saferun/router.toml", "[[phrase]]\nname = \"mine\"\ncategory = \"breaking\"\nweight = 99\ntext = [\"a\"]\n");
+    write(
+        dir.path(),
+        ".saferun/router.toml",
+        "[[phrase]]\nname = \"mine\"\ncategory = \"breaking\"\nweight = 99\ntext = [\"a\"]\n",
+    );
     let said = refusal(dir.path(), &["Add a button"]);
     assert!(said.contains("phrase 'mine': the weight 99"), "{said}");
-    write(dir.path(), ".saferun/router.toml", "[[phrase]]\nname = \"mine\"\nwieght = 3\n");
+    write(
+        dir.path(),
+        ".saferun/router.toml",
+        "[[phrase]]\nname = \"mine\"\nwieght = 3\n",
+    );
     refusal(dir.path(), &["Add a button"]);
     fs::remove_file(dir.path().join(".saferun/router.toml")).unwrap();
-    write(dir.path(), ".saferun/agents.toml", "[[rule]]\nname = \"x\"\npattern = \"*.x\"\nprimary = \"ghost\"\n");
+    write(
+        dir.path(),
+        ".saferun/agents.toml",
+        "[[rule]]\nname = \"x\"\npattern = \"*.x\"\nprimary = \"ghost\"\n",
+    );
     let said = refusal(dir.path(), &["Add a button"]);
     assert!(said.contains("rule 'x' names the agent 'ghost'"), "{said}");
-    write(dir.path(), ".saferun/agents.toml", "[[phase]]\nname = \"a\"\nagents = [\"test-automator\"]\nafter = [\"b\"]\n[[phase]]\nname = \"b\"\nagents = [\"test-automator\"]\nafter = [\"a\"]\n");
+    write(
+        dir.path(),
+        ".saferun/agents.toml",
+        "[[phase]]\nname = \"a\"\nagents = [\"test-automator\"]\nafter = [\"b\"]\n[[phase]]\nname = \"b\"\nagents = [\"test-automator\"]\nafter = [\"a\"]\n",
+    );
     let said = refusal(dir.path(), &["Add a button"]);
-    assert!(said.contains("the phases a, b wait for one another in a circle"), "{said}");
-    write(dir.path(), ".saferun/agents.toml", "[[rule]]\nname = \"x\"\npattern = \"a[\"\nprimary = \"test-automator\"\n");
+    assert!(
+        said.contains("the phases a, b wait for one another in a circle"),
+        "{said}"
+    );
+    write(
+        dir.path(),
+        ".saferun/agents.toml",
+        "[[rule]]\nname = \"x\"\npattern = \"a[\"\nprimary = \"test-automator\"\n",
+    );
     let said = refusal(dir.path(), &["Add a button"]);
     assert!(said.contains("rule 'x': the pattern 'a['"), "{said}");
     fs::remove_file(dir.path().join(".saferun/agents.toml")).unwrap();
-    write(dir.path(), ".claude/agents/delegation-map.json", "{\"delegation_rules\": 3}");
+    write(
+        dir.path(),
+        ".claude/agents/delegation-map.json",
+        "{\"delegation_rules\": 3}",
+    );
     refusal(dir.path(), &["Add a button"]);
 }
 
 #[test]
 fn a_projects_own_rules_come_on_top() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(plan(dir.path(), &["Add a frobnicator"])["execution_mode"], "parallel");
+    assert_eq!(
+        plan(dir.path(), &["Add a frobnicator"])["execution_mode"],
+        "parallel"
+    );
     write(
         dir.path(),
         ".saferun/router.toml",
         "[[phrase]]\nname = \"frobnicator\"\ncategory = \"breaking\"\nweight = 15\ntext = [\"frobnicator\"]\n",
     );
     let own = plan(dir.path(), &["Add a frobnicator"]);
-    assert_eq!((&own["execution_mode"], &own["category"]), (&"sequential".into(), &"breaking".into()));
+    assert_eq!(
+        (&own["execution_mode"], &own["category"]),
+        (&"sequential".into(), &"breaking".into())
+    );
     assert_eq!(own["evidence"][0]["rule"], "frobnicator");
-    write(dir.path(), ".saferun/agents.toml", "[[phase]]\nname = \"look\"\nagents = [\"code-reviewer-pro\"]\nafter = [\"do\"]\n[[phase]]\nname = \"do\"\nagents = [\"mine\"]\n");
-    write(dir.path(), "saferun.toml", "[agents.mine]\ncommand = [\"true\"]\n");
+    write(
+        dir.path(),
+        ".saferun/agents.toml",
+        "[[phase]]\nname = \"look\"\nagents = [\"code-reviewer-pro\"]\nafter = [\"do\"]\n[[phase]]\nname = \"do\"\nagents = [\"mine\"]\n",
+    );
+    write(
+        dir.path(),
+        "saferun.toml",
+        "[agents.mine]\ncommand = [\"true\"]\n",
+    );
     let phased = plan(dir.path(), &["Add a button"]);
-    let names: Vec<&Value> = phased["phases"].as_array().unwrap().iter().map(|phase| &phase["name"]).collect();
+    let names: Vec<&Value> = phased["phases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|phase| &phase["name"])
+        .collect();
     assert_eq!(names, ["do", "look"]);
 }
 
 #[test]
 fn plans_are_as_their_schema_says() {
-    let schema: Value = serde_json::from_str(include_str!("../../../docs/schema/plan.json")).unwrap();
+    let schema: Value =
+        serde_json::from_str(include_str!("../../../docs/schema/plan.json")).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    for request in ["Add Button component", "Drop the users table", "Florp the zibble", "Fix it, then rename it"] {
+    for request in [
+        "Add Button component",
+        "Drop the users table",
+        "Florp the zibble",
+        "Fix it, then rename it",
+    ] {
         let plan = plan(dir.path(), &[request]);
-        let errors: Vec<String> = validator.iter_errors(&plan).map(|error| error.to_string()).collect();
+        let errors: Vec<String> = validator
+            .iter_errors(&plan)
+            .map(|error| error.to_string())
+            .collect();
         assert!(errors.is_empty(), "{request}: {errors:?}");
     }
     assert!(!validator.is_valid(&serde_json::json!({"request": "x"})));

@@ -170,6 +170,10 @@ mod tests {
             assert_eq!(mode.name().parse(), Ok(mode));
         }
         let error = "chore".parse::<Category>().expect_err("no category");
-        assert!(error.to_string().starts_with("'chore' is none of feature, "));
+        assert!(
+            error
+                .to_string()
+                .starts_with("'chore' is none of feature, ")
+        );
     }
 }

@@ -2,8 +2,8 @@
 //! done to what.
 
 use crate::reading::{Clause, Word};
-use crate::rules::Rules;
 use crate::rules::lexicon::Classes;
+use crate::rules::{Hit, Rules};
 use crate::text::Form;
 
 /// How far apart two classes of words may stand to be seen as a pair.
@@ -14,6 +14,7 @@ const MOST_WORDS: usize = 60;
 /// Calls `see` with each feature's name and the places of the words that it comes from.
 pub(crate) fn features(
     clause: &Clause<'_>,
+    hits: &[Hit<'_>],
     rules: &Rules,
     see: &mut dyn FnMut(&str, (usize, usize)),
 ) {
@@ -30,9 +31,7 @@ pub(crate) fn features(
     if let Some(prefix) = &clause.prefix {
         name.see(&["prefix ", prefix], whole);
     }
-    let mut hits = Vec::new();
-    rules.hits(&clause.words, clause.head, &mut hits);
-    for hit in &hits {
+    for hit in hits {
         name.see(&["rule ", hit.rule], hit.words);
     }
     words_and_neighbours(words, &mut name);
@@ -69,7 +68,10 @@ fn words_and_neighbours(words: &[Word<'_>], name: &mut Name<'_>) {
         if let Some((place, before)) = before
             && before.negated == word.negated
         {
-            name.see(&["b ", denied, before.key(), " ", word.key()], (place, at + 1));
+            name.see(
+                &["b ", denied, before.key(), " ", word.key()],
+                (place, at + 1),
+            );
         }
         before = Some((at, word));
     }
@@ -144,7 +146,10 @@ fn of_head(words: &[Word<'_>], head: usize, rules: &Rules, name: &mut Name<'_>) 
     let mut seen: Classes = 0;
     for class in each(verbs) {
         let class = lexicon.name(class);
-        name.see(&["hp ", class, " ", place, form(verb.form)], (head, head + 1));
+        name.see(
+            &["hp ", class, " ", place, form(verb.form)],
+            (head, head + 1),
+        );
     }
     for (at, word) in (head + 1..).zip(words.get(head + 1..).unwrap_or_default()) {
         for object in each(word.classes & !seen) {
@@ -156,7 +161,10 @@ fn of_head(words: &[Word<'_>], head: usize, rules: &Rules, name: &mut Name<'_>) 
         seen |= word.classes;
         name.see(&["hw ", &verb.stem, " ", word.key()], (head, at + 1));
     }
-    let before: Classes = words.iter().take(head).fold(0, |all, word| all | word.classes);
+    let before: Classes = words
+        .iter()
+        .take(head)
+        .fold(0, |all, word| all | word.classes);
     for subject in each(before) {
         for class in each(verbs) {
             let pair = ["sv ", lexicon.name(subject), " ", lexicon.name(class)];

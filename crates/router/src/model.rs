@@ -54,7 +54,9 @@ impl Model {
             let name = fields.next().unwrap_or_default();
             let mut scores = Scores::default();
             for score in &mut scores {
-                let field = fields.next().ok_or_else(|| error(String::from("too short")))?;
+                let field = fields
+                    .next()
+                    .ok_or_else(|| error(String::from("too short")))?;
                 let parts: i16 = field
                     .parse()
                     .map_err(|_| error(format!("'{field}' is no whole number")))?;

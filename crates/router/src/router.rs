@@ -62,6 +62,7 @@ pub struct Evidence {
 /// What one clause asks for.
 struct Judged<'a> {
     clause: &'a Clause<'a>,
+    hits: Vec<Hit<'a>>,
     shares: [f64; Category::ALL.len()],
     dependent: f64,
 }
@@ -109,86 +110,106 @@ impl Router {
         clauses.truncate(MOST_CLAUSES);
         let judged = self.judge(&clauses);
         // The strictest part decides. Among parts that are all independent, the first names it.
-        let strictest = judged
-            .iter()
-            .reduce(|best, next| if next.dependent > best.dependent { next } else { best });
+        let strictest = judged.iter().reduce(|best, next| {
+            if next.dependent > best.dependent {
+                next
+            } else {
+                best
+            }
+        });
         let dependent = strictest.map_or(0.5, |part| part.dependent);
         let is_dependent = dependent >= 0.5;
-        let named = if is_dependent { strictest } else { judged.first() };
+        let named = if is_dependent {
+            strictest
+        } else {
+            judged.first()
+        };
         let category = named.map_or(Category::Feature, |part| {
-            best(&part.shares, |category| category.is_dependent() == is_dependent)
+            best(&part.shares, |category| {
+                category.is_dependent() == is_dependent
+            })
         });
         let confidence = dependent.max(1.0 - dependent);
         let is_uncertain = confidence < self.rules.least_confidence;
         Verdict {
             category,
-            mode: if is_dependent || is_uncertain { Mode::Sequential } else { Mode::Parallel },
+            mode: if is_dependent || is_uncertain {
+                Mode::Sequential
+            } else {
+                Mode::Parallel
+            },
             confidence: rounded(confidence),
             dependent_score: rounded(dependent),
             is_uncertain,
-            evidence: named.map(|part| self.evidence(part, category)).unwrap_or_default(),
+            evidence: named
+                .map(|part| self.evidence(part, category))
+                .unwrap_or_default(),
             cut_to_bytes: (read.len() < request.len()).then_some(read.len()),
         }
     }
 
     /// Judges the clauses that ask for something. What only says what shall not be done asks for
     /// nothing, unless there is nothing else.
-    fn judge<'a>(&self, clauses: &'a [Clause<'a>]) -> Vec<Judged<'a>> {
+    fn judge<'a>(&'a self, clauses: &'a [Clause<'a>]) -> Vec<Judged<'a>> {
         let asking = asking(clauses);
         asking
             .into_iter()
             .map(|clause| {
                 let mut scores = Scores::default();
-                let mut is_known = self.add_rules(clause, &mut scores);
+                let hits = self.rules.hits(clause);
+                add(&hits, &mut scores);
+                let mut is_known = !hits.is_empty();
                 if let Some(model) = &self.model {
-                    features(clause, &self.rules, &mut |feature, _| {
-                        is_known |= model.add(feature, &mut scores).is_some() && feature != "bias";
+                    features(clause, &hits, &self.rules, &mut |feature, _| {
+                        let is_learned = model.add(feature, &mut scores).is_some();
+                        is_known |= is_learned && says_something(feature);
                     });
                 }
                 let shares = shares(&scores);
-                let dependent = if is_known { dependent_share(&shares) } else { 0.5 };
-                Judged { clause, shares, dependent }
+                let dependent = if is_known {
+                    dependent_share(&shares)
+                } else {
+                    0.5
+                };
+                Judged {
+                    clause,
+                    hits,
+                    shares,
+                    dependent,
+                }
             })
             .collect()
-    }
-
-    /// Adds what the rules say; answers whether any holds.
-    fn add_rules(&self, clause: &Clause<'_>, scores: &mut Scores) -> bool {
-        let mut hits = Vec::new();
-        self.rules.hits(&clause.words, clause.head, &mut hits);
-        for hit in &hits {
-            if let Some(score) = scores.get_mut(hit.category.index()) {
-                *score += hit.weight as f32;
-            }
-        }
-        !hits.is_empty()
     }
 
     /// What speaks for a category in a clause, the strongest first.
     fn evidence(&self, part: &Judged<'_>, category: Category) -> Vec<Evidence> {
         let words = &part.clause.words;
-        let mut hits: Vec<Hit<'_>> = Vec::new();
-        self.rules.hits(words, part.clause.head, &mut hits);
-        let mut found: Vec<(String, (usize, usize), Category, f64)> = hits
-            .into_iter()
+        let mut found: Vec<(String, (usize, usize), Category, f64)> = part
+            .hits
+            .iter()
             .map(|hit| (hit.rule.to_owned(), hit.words, hit.category, hit.weight))
             .collect();
         found.sort_by(|one, other| other.3.total_cmp(&one.3));
         if let Some(model) = &self.model {
             let mut learned: Vec<((usize, usize), f64)> = Vec::new();
-            features(part.clause, &self.rules, &mut |feature, words| {
-                let mut ignored = Scores::default();
-                let weights = model.add(feature, &mut ignored);
-                let weight = weights.and_then(|weights| weights.get(category.index()));
-                if let Some(weight) = weight.copied().filter(|weight| *weight > 0.0)
-                    && words != (0, part.clause.words.len())
-                {
-                    match learned.iter_mut().find(|(known, _)| *known == words) {
-                        Some((_, sum)) => *sum += f64::from(weight),
-                        None => learned.push((words, f64::from(weight))),
+            features(
+                part.clause,
+                &part.hits,
+                &self.rules,
+                &mut |feature, words| {
+                    let mut ignored = Scores::default();
+                    let weights = model.add(feature, &mut ignored);
+                    let weight = weights.and_then(|weights| weights.get(category.index()));
+                    if let Some(weight) = weight.copied().filter(|weight| *weight > 0.0)
+                        && words != (0, part.clause.words.len())
+                    {
+                        match learned.iter_mut().find(|(known, _)| *known == words) {
+                            Some((_, sum)) => *sum += f64::from(weight),
+                            None => learned.push((words, f64::from(weight))),
+                        }
                     }
-                }
-            });
+                },
+            );
             learned.sort_by(|one, other| other.1.total_cmp(&one.1));
             found.extend(
                 learned
@@ -221,21 +242,45 @@ impl Router {
             .into_iter()
             .map(|clause| {
                 let mut rules = Scores::default();
-                self.add_rules(clause, &mut rules);
+                let hits = self.rules.hits(clause);
+                add(&hits, &mut rules);
                 let mut names = Vec::new();
-                features(clause, &self.rules, &mut |feature, _| names.push(feature.to_owned()));
+                features(clause, &hits, &self.rules, &mut |feature, _| {
+                    names.push(feature.to_owned())
+                });
                 names.sort_unstable();
                 names.dedup();
-                crate::training::Example { features: names, rules }
+                crate::training::Example {
+                    features: names,
+                    rules,
+                }
             })
             .collect()
+    }
+}
+
+/// Whether a feature is a word or a class of words; the rest tells only of the sentence's shape.
+fn says_something(feature: &str) -> bool {
+    feature.starts_with("c ") || (feature.starts_with("w ") && !feature.starts_with("w <"))
+}
+
+/// Adds what the rules say.
+fn add(hits: &[Hit<'_>], scores: &mut Scores) {
+    for hit in hits {
+        if let Some(score) = scores.get_mut(hit.category.index()) {
+            *score += hit.weight as f32;
+        }
     }
 }
 
 fn asking<'a>(clauses: &'a [Clause<'a>]) -> Vec<&'a Clause<'a>> {
     let asks = |clause: &&Clause<'_>| !clause.only_denies() && clause.is_known();
     let known: Vec<&Clause<'_>> = clauses.iter().filter(asks).collect();
-    if known.is_empty() { clauses.iter().collect() } else { known }
+    if known.is_empty() {
+        clauses.iter().collect()
+    } else {
+        known
+    }
 }
 
 pub(crate) fn dependent_share(shares: &[f64]) -> f64 {
@@ -258,7 +303,9 @@ fn best(shares: &[f64], fits: impl Fn(Category) -> bool) -> Category {
 
 /// The start of a text, cut between letters.
 fn cut(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    let end = (0..=most.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or(0)).unwrap_or_default()
 }
 

@@ -16,5 +16,8 @@ pub struct Example {
 pub fn line(feature: &str, weights: &[f32; Category::ALL.len()]) -> Option<String> {
     let parts = weights.map(|weight| (weight * PARTS).round() as i16);
     let fields = parts.map(|part| part.to_string()).join("\t");
-    parts.iter().any(|part| *part != 0).then(|| format!("{feature}\t{fields}"))
+    parts
+        .iter()
+        .any(|part| *part != 0)
+        .then(|| format!("{feature}\t{fields}"))
 }

@@ -47,11 +47,13 @@ impl Figures {
     }
 
     /// The share of right modes.
+    #[cfg(test)]
     pub(super) fn right_modes(&self) -> f64 {
         share(self.right_modes, self.requests)
     }
 
     /// The share of dependent requests that were sent in parallel.
+    #[cfg(test)]
     pub(super) fn costly(&self) -> f64 {
         share(self.costly, self.dependent)
     }
@@ -66,19 +68,35 @@ impl Figures {
         };
         line("right mode", self.right_modes, self.requests);
         line("right category", self.right_categories, self.requests);
-        line("costly: dependent sent in parallel", self.costly, self.dependent);
+        line(
+            "costly: dependent sent in parallel",
+            self.costly,
+            self.dependent,
+        );
         line("idle: independent made to wait", self.idle, independent);
         line("below the least confidence", self.uncertain, self.requests);
-        let _ = writeln!(text, "\n{:<16}{:>6}{:>11}{:>8}{:>9}", "category", "F1", "precision", "recall", "labelled");
-        for (category, (right, found, labelled)) in Category::ALL.into_iter().zip(self.by_category) {
+        let _ = writeln!(
+            text,
+            "\n{:<16}{:>6}{:>11}{:>8}{:>9}",
+            "category", "F1", "precision", "recall", "labelled"
+        );
+        for (category, (right, found, labelled)) in Category::ALL.into_iter().zip(self.by_category)
+        {
             let (precision, recall) = (share(right, found), share(right, labelled));
             let f1 = share(2 * right, found + labelled);
-            let _ = writeln!(text, "{category:<16}{f1:>6.3}{precision:>11.3}{recall:>8.3}{labelled:>9}");
+            let _ = writeln!(
+                text,
+                "{category:<16}{f1:>6.3}{precision:>11.3}{recall:>8.3}{labelled:>9}"
+            );
         }
         text
     }
 }
 
 fn share(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }

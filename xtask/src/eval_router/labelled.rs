@@ -40,9 +40,14 @@ fn parse(text: &str) -> Result<Vec<Labelled>, String> {
         let error = |what: String| format!("line {number}: {what}");
         let mut fields = line.splitn(3, '\t');
         let mut field = |name| {
-            let next = fields.next().map(str::trim).filter(|field| !field.is_empty());
+            let next = fields
+                .next()
+                .map(str::trim)
+                .filter(|field| !field.is_empty());
             next.ok_or_else(|| {
-                error(format!("lacks the {name}; a line is mode<TAB>category<TAB>request"))
+                error(format!(
+                    "lacks the {name}; a line is mode<TAB>category<TAB>request"
+                ))
             })
         };
         let (mode, category, request) = (field("mode")?, field("category")?, field("request")?);
@@ -72,15 +77,27 @@ mod tests {
             panic!("{found:?}");
         };
         assert_eq!((one.family.as_str(), one.line), ("fixes", 2));
-        assert_eq!((other.request.as_str(), other.mode), ("Move\tit", Mode::Sequential));
+        assert_eq!(
+            (other.request.as_str(), other.mode),
+            ("Move\tit", Mode::Sequential)
+        );
     }
 
     #[test]
     fn a_malformed_line_is_named() {
         for (text, message) in [
-            ("parallel\tbugfix\tFix\nparallel\tFix", "line 2: lacks the request"),
-            ("often\tbugfix\tFix", "line 1: 'often' is none of sequential, parallel"),
-            ("parallel\tchore\tFix", "line 1: 'chore' is none of feature, "),
+            (
+                "parallel\tbugfix\tFix\nparallel\tFix",
+                "line 2: lacks the request",
+            ),
+            (
+                "often\tbugfix\tFix",
+                "line 1: 'often' is none of sequential, parallel",
+            ),
+            (
+                "parallel\tchore\tFix",
+                "line 1: 'chore' is none of feature, ",
+            ),
             ("# nothing\n", "line 1: holds no request"),
         ] {
             let error = parse(text).expect_err("malformed");

@@ -52,7 +52,7 @@ pub(crate) struct TrainArguments {
     /// Name every request whose mode is wrong
     #[arg(long)]
     errors: bool,
-    /// Keep weights smaller (default 0.05)
+    /// Keep weights smaller (default 0.02)
     #[arg(long)]
     decay: Option<f32>,
     /// How often each request is seen
@@ -71,7 +71,10 @@ pub(crate) struct TrainArguments {
 
 /// `cargo xtask eval-router`
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let path = arguments.file.clone().unwrap_or_else(|| root().join(HELD_OUT));
+    let path = arguments
+        .file
+        .clone()
+        .unwrap_or_else(|| root().join(HELD_OUT));
     let requests = labelled::read(&path)?;
     let mut router = Router::shipped()?;
     if arguments.rules_only {
@@ -81,7 +84,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         speed::measure(&requests, &router);
         return Ok(ExitCode::SUCCESS);
     }
-    let figures = judge(requests.iter(), &router, arguments.errors, arguments.categories);
+    let figures = judge(
+        requests.iter(),
+        &router,
+        arguments.errors,
+        arguments.categories,
+    );
     print!("{}", figures.report());
     Ok(ExitCode::SUCCESS)
 }
@@ -97,10 +105,16 @@ fn judge<'a>(
         let verdict = router.classify(&labelled.request);
         figures.add(labelled, &verdict);
         let wrong_mode = labelled.mode != verdict.mode;
-        if (tells_errors && wrong_mode) || (tells_categories && labelled.category != verdict.category) {
+        if (tells_errors && wrong_mode)
+            || (tells_categories && labelled.category != verdict.category)
+        {
             println!(
                 "line {}: {} taken for {} ({:.2}): {}",
-                labelled.line, labelled.category, verdict.category, verdict.dependent_score, labelled.request
+                labelled.line,
+                labelled.category,
+                verdict.category,
+                verdict.dependent_score,
+                labelled.request
             );
         }
     }
@@ -121,13 +135,19 @@ pub(crate) fn run_training(arguments: &TrainArguments) -> Result<ExitCode, Failu
         let all: Vec<&Labelled> = requests.iter().collect();
         let weights = train::train(&all, &router, plan).file();
         fs::write(root().join(WEIGHTS), &weights)?;
-        println!("{WEIGHTS}: {} features, {} bytes", weights.lines().count() - 1, weights.len());
+        println!(
+            "{WEIGHTS}: {} features, {} bytes",
+            weights.lines().count() - 1,
+            weights.len()
+        );
         return Ok(ExitCode::SUCCESS);
     };
     let folds = folds.max(2);
     let part = |place: usize, labelled: &Labelled| {
         if arguments.by_family {
-            let sum = labelled.family.bytes().fold(5381_usize, |sum, byte| sum.wrapping_mul(33) ^ usize::from(byte));
+            let sum = labelled.family.bytes().fold(5381_usize, |sum, byte| {
+                sum.wrapping_mul(33) ^ usize::from(byte)
+            });
             sum % folds
         } else {
             place % folds
@@ -137,7 +157,11 @@ pub(crate) fn run_training(arguments: &TrainArguments) -> Result<ExitCode, Failu
     for fold in 0..folds {
         let (mut others, mut own) = (Vec::new(), Vec::new());
         for (place, labelled) in requests.iter().enumerate() {
-            if part(place, labelled) == fold { own.push(labelled) } else { others.push(labelled) }
+            if part(place, labelled) == fold {
+                own.push(labelled)
+            } else {
+                others.push(labelled)
+            }
         }
         let weights = train::train(&others, &router, plan).file();
         let taught = Router::with_weights(Rules::shipped()?, &weights)?;
@@ -147,7 +171,11 @@ pub(crate) fn run_training(arguments: &TrainArguments) -> Result<ExitCode, Failu
             if arguments.errors && verdict.mode != labelled.mode {
                 println!(
                     "line {}: {} taken for {} ({:.2}): {}",
-                    labelled.line, labelled.category, verdict.category, verdict.dependent_score, labelled.request
+                    labelled.line,
+                    labelled.category,
+                    verdict.category,
+                    verdict.dependent_score,
+                    labelled.request
                 );
             }
         }
@@ -173,7 +201,12 @@ mod tests {
     fn the_labels_say_of_each_category_one_mode() {
         for path in [TUNING, HELD_OUT] {
             for labelled in labelled::read(&root().join(path)).expect("well formed") {
-                assert_eq!(labelled.mode, labelled.category.mode(), "{path}:{}", labelled.line);
+                assert_eq!(
+                    labelled.mode,
+                    labelled.category.mode(),
+                    "{path}:{}",
+                    labelled.line
+                );
             }
         }
     }

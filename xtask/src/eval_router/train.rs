@@ -39,7 +39,7 @@ impl Default for Plan {
         Self {
             rounds: 30,
             step: 0.15,
-            decay: 0.05,
+            decay: 0.02,
             fewest: 2,
             caution: 3.5,
             forgetting: 0.4,
@@ -66,7 +66,11 @@ pub(super) fn train(requests: &[&Labelled], router: &Router, plan: Plan) -> Weig
         .map(|labelled| router.examples(&labelled.request))
         .collect();
     let names = frequent(&examples, plan.fewest);
-    let places: HashMap<&str, usize> = names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+    let places: HashMap<&str, usize> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| (name.as_str(), at))
+        .collect();
     let lessons: Vec<Lesson> = requests
         .iter()
         .zip(&examples)
@@ -74,7 +78,10 @@ pub(super) fn train(requests: &[&Labelled], router: &Router, plan: Plan) -> Weig
             clauses: clauses
                 .iter()
                 .map(|clause| {
-                    let known = clause.features.iter().filter_map(|name| places.get(name.as_str()));
+                    let known = clause
+                        .features
+                        .iter()
+                        .filter_map(|name| places.get(name.as_str()));
                     (known.copied().collect(), clause.rules)
                 })
                 .collect(),
@@ -90,7 +97,11 @@ pub(super) fn train(requests: &[&Labelled], router: &Router, plan: Plan) -> Weig
 fn frequent(examples: &[Vec<Example>], fewest: usize) -> Vec<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for clauses in examples {
-        let mut names: Vec<&str> = clauses.iter().flat_map(|clause| &clause.features).map(String::as_str).collect();
+        let mut names: Vec<&str> = clauses
+            .iter()
+            .flat_map(|clause| &clause.features)
+            .map(String::as_str)
+            .collect();
         names.sort_unstable();
         names.dedup();
         for name in names {
@@ -113,7 +124,12 @@ fn learn(lessons: &[Lesson], lexical: &[bool], plan: Plan) -> Vec<Scores> {
         }
         for lesson in order.iter().filter_map(|at| lessons.get(*at)) {
             let forgets = |_: &usize| dice.share() < plan.forgetting;
-            study(&lesson.without(lexical, forgets), &mut weights, &mut sums, plan);
+            study(
+                &lesson.without(lexical, forgets),
+                &mut weights,
+                &mut sums,
+                plan,
+            );
         }
     }
     weights
@@ -130,7 +146,10 @@ struct Dice(u64);
 
 impl Dice {
     fn throw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         // The high bits are the better ones.
         self.0 >> 33
     }
@@ -147,7 +166,12 @@ impl Lesson {
         let clauses = self.clauses.iter();
         Self {
             clauses: clauses
-                .map(|(features, rules)| (features.iter().copied().filter(&mut keeps).collect(), *rules))
+                .map(|(features, rules)| {
+                    (
+                        features.iter().copied().filter(&mut keeps).collect(),
+                        *rules,
+                    )
+                })
                 .collect(),
             category: self.category,
         }
@@ -156,10 +180,25 @@ impl Lesson {
 
 /// One step on the clause that decides.
 fn study(lesson: &Lesson, weights: &mut [Scores], sums: &mut [Scores], plan: Plan) {
-    let judged = lesson.clauses.iter().map(|(features, rules)| (features, shares(features, rules, weights)));
-    let strictest = judged.reduce(|best, next| if dependent(&next.1) > dependent(&best.1) { next } else { best });
-    let Some((features, shares)) = strictest else { return };
-    let strength = if lesson.category.is_dependent() { plan.caution } else { 1.0 };
+    let judged = lesson
+        .clauses
+        .iter()
+        .map(|(features, rules)| (features, shares(features, rules, weights)));
+    let strictest = judged.reduce(|best, next| {
+        if dependent(&next.1) > dependent(&best.1) {
+            next
+        } else {
+            best
+        }
+    });
+    let Some((features, shares)) = strictest else {
+        return;
+    };
+    let strength = if lesson.category.is_dependent() {
+        plan.caution
+    } else {
+        1.0
+    };
     for feature in features {
         for (category, share) in shares.iter().enumerate() {
             let wanted = f32::from(u8::from(Category::ALL[category] == lesson.category));
@@ -187,7 +226,9 @@ fn shares(features: &[usize], rules: &Scores, weights: &[Scores]) -> Scores {
 
 fn dependent(shares: &Scores) -> f32 {
     let all = Category::ALL.into_iter().zip(shares);
-    all.filter(|(category, _)| category.is_dependent()).map(|(_, share)| share).sum()
+    all.filter(|(category, _)| category.is_dependent())
+        .map(|(_, share)| share)
+        .sum()
 }
 
 impl Weights {

@@ -85,8 +85,11 @@ impl Plan {
         team.check()?;
         let dependence = team.dependence(touched);
         let mut evidence = verdict.evidence.clone();
-        let (mut category, mut confidence, mut score) =
-            (verdict.category, verdict.confidence, verdict.dependent_score);
+        let (mut category, mut confidence, mut score) = (
+            verdict.category,
+            verdict.confidence,
+            verdict.dependent_score,
+        );
         if let Some(dependence) = &dependence {
             if !category.is_dependent() {
                 category = dependence.category;
@@ -110,7 +113,9 @@ impl Plan {
             None => why(verdict, circumstances),
         };
         if let Some(bytes) = verdict.cut_to_bytes {
-            rationale.push_str(&format!("; of the request only the first {bytes} bytes were read"));
+            rationale.push_str(&format!(
+                "; of the request only the first {bytes} bytes were read"
+            ));
         }
         let chosen = team.choose(request, category, touched);
         let primary = circumstances.primary.clone().unwrap_or(chosen.primary);
@@ -122,9 +127,24 @@ impl Plan {
         }
         let mut secondary = chosen.validators;
         secondary.retain(|agent| *agent != primary);
-        let mode = if parallel { Mode::Parallel } else { Mode::Sequential };
-        let phases = phases(&primary, &secondary, category, mode, team, circumstances.concurrency)?;
-        let concurrency = phases.iter().map(|phase| phase.concurrency).max().unwrap_or(1);
+        let mode = if parallel {
+            Mode::Parallel
+        } else {
+            Mode::Sequential
+        };
+        let phases = phases(
+            &primary,
+            &secondary,
+            category,
+            mode,
+            team,
+            circumstances.concurrency,
+        )?;
+        let concurrency = phases
+            .iter()
+            .map(|phase| phase.concurrency)
+            .max()
+            .unwrap_or(1);
         Ok(Self {
             request: request.to_owned(),
             execution_mode: mode,
@@ -153,7 +173,9 @@ fn why(verdict: &Verdict, circumstances: &Circumstances) -> String {
     }
     let what = match verdict.category {
         Category::Migration => "schema and data changes must not run beside other work",
-        Category::Refactor => "code that moves or changes its name must not be worked on elsewhere meanwhile",
+        Category::Refactor => {
+            "code that moves or changes its name must not be worked on elsewhere meanwhile"
+        }
         Category::Breaking => "what others rely on changes, so nothing may run beside it",
         _ if circumstances.parallel => {
             return String::from("Independent validation agents can run concurrently");
@@ -183,8 +205,17 @@ fn phases(
     if !written.is_empty() {
         let names: Vec<&str> = written.iter().map(|phase| phase.name.as_str()).collect();
         let one = |phase: &&crate::team::PhaseEntry| {
-            let waits = phase.after.iter().filter(|name| names.contains(&name.as_str()));
-            together(&phase.name, &phase.agents, mode, most, waits.cloned().collect())
+            let waits = phase
+                .after
+                .iter()
+                .filter(|name| names.contains(&name.as_str()));
+            together(
+                &phase.name,
+                &phase.agents,
+                mode,
+                most,
+                waits.cloned().collect(),
+            )
         };
         let mut all: Vec<Phase> = written.iter().map(one).collect();
         if mode == Mode::Sequential {
@@ -197,29 +228,61 @@ fn phases(
         }
         return Ok(all);
     }
-    let first = together("work", &[primary.to_owned()], Mode::Sequential, most, Vec::new());
+    let first = together(
+        "work",
+        &[primary.to_owned()],
+        Mode::Sequential,
+        most,
+        Vec::new(),
+    );
     let mut all = vec![first];
     if mode == Mode::Parallel {
         if !secondary.is_empty() {
-            all.push(together("validation", secondary, mode, most, vec![String::from("work")]));
+            all.push(together(
+                "validation",
+                secondary,
+                mode,
+                most,
+                vec![String::from("work")],
+            ));
         }
     } else {
         for agent in secondary {
             let before = all.last().map(|phase| phase.name.clone());
             let waits = before.into_iter().collect();
-            all.push(together(&format!("validation by {agent}"), std::slice::from_ref(agent), mode, most, waits));
+            all.push(together(
+                &format!("validation by {agent}"),
+                std::slice::from_ref(agent),
+                mode,
+                most,
+                waits,
+            ));
         }
     }
     Ok(all)
 }
 
-fn together(name: &str, agents: &[String], mode: Mode, most: Option<u32>, waits_for: Vec<String>) -> Phase {
+fn together(
+    name: &str,
+    agents: &[String],
+    mode: Mode,
+    most: Option<u32>,
+    waits_for: Vec<String>,
+) -> Phase {
     let all = u32::try_from(agents.len()).unwrap_or(u32::MAX).max(1);
-    let concurrency = if mode == Mode::Parallel { all.min(most.unwrap_or(all)).max(1) } else { 1 };
+    let concurrency = if mode == Mode::Parallel {
+        all.min(most.unwrap_or(all)).max(1)
+    } else {
+        1
+    };
     Phase {
         name: name.to_owned(),
         agents: agents.to_vec(),
-        mode: if concurrency > 1 { Mode::Parallel } else { Mode::Sequential },
+        mode: if concurrency > 1 {
+            Mode::Parallel
+        } else {
+            Mode::Sequential
+        },
         concurrency,
         waits_for,
     }

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::Word;
+use super::{Word, major};
 use crate::rules::Rules;
 use crate::rules::lexicon::Classes;
 use crate::text::{Form, Kind, tokens};
@@ -28,7 +28,9 @@ impl Clause<'_> {
 
     /// Whether anything in it is known.
     pub(crate) fn is_known(&self) -> bool {
-        self.words.iter().any(|word| word.classes | word.denied != 0)
+        self.words
+            .iter()
+            .any(|word| word.classes | word.denied != 0)
     }
 }
 
@@ -62,16 +64,15 @@ pub(crate) fn clauses<'a>(request: &'a str, rules: &Rules) -> Vec<Clause<'a>> {
 }
 
 fn classify(words: &mut [Word<'_>], rules: &Rules) {
+    compare_versions(words);
     let lexicon = &rules.lexicon;
     for word in words.iter_mut() {
         word.classes = match word.token.kind {
             Kind::Word => lexicon.of(&word.lower, &word.stem),
-            Kind::Capitalised | Kind::Name => {
-                lexicon.of(&word.lower, &word.stem) & lexicon.names()
-            }
+            Kind::Capitalised | Kind::Name => lexicon.of(&word.lower, &word.stem) & lexicon.names(),
             _ => 0,
         };
-        if let Some(shape) = word.shape().and_then(|shape| lexicon.find(shape)) {
+        if let Some(shape) = word.shape.and_then(|shape| lexicon.find(shape)) {
             word.classes |= 1 << shape;
         }
         if word.token.kind == Kind::Bang
@@ -95,6 +96,34 @@ fn classify(words: &mut [Word<'_>], rules: &Rules) {
         {
             other.classes |= lexicon.of_pair(&one.stem, &other.stem, &mut space);
         }
+    }
+}
+
+/// "from 2.7 to 3.2": two versions tell by their first numbers whether the step is a large one.
+fn compare_versions(words: &mut [Word<'_>]) {
+    const FARTHEST: usize = 3;
+    let mut before: Option<usize> = None;
+    for at in 0..words.len() {
+        let Some(word) = words.get(at).filter(|word| word.token.kind == Kind::Number) else {
+            continue;
+        };
+        if let Some(place) = before.filter(|place| at - place <= FARTHEST)
+            && let Some(old) = words.get(place)
+            && [old, word].iter().any(|word| word.token.text.contains('.'))
+        {
+            let is_large = major(old.token.text) != major(word.token.text);
+            let shape = if is_large {
+                "major-version"
+            } else {
+                "minor-version"
+            };
+            for place in [place, at] {
+                if let Some(word) = words.get_mut(place) {
+                    word.shape = Some(shape);
+                }
+            }
+        }
+        before = Some(at);
     }
 }
 
@@ -144,13 +173,16 @@ fn take_prefix(words: &mut Vec<Word<'_>>) -> Option<String> {
         .position(|word| matches!(word.token.kind, Kind::Colon | Kind::Bang))?;
     let first = words.first()?.lower.to_string();
     let known = [
-        "feat", "fix", "docs", "test", "tests", "perf", "refactor", "chore", "ci", "build", "style",
-        "revert", "bug", "feature", "breaking", "spike", "db", "infra", "research", "review",
+        "feat", "fix", "docs", "test", "tests", "perf", "refactor", "chore", "ci", "build",
+        "style", "revert", "bug", "feature", "breaking", "spike", "db", "infra", "research",
+        "review",
     ];
     if !known.contains(&&*first) {
         return None;
     }
-    let breaks = words.get(colon).is_some_and(|word| word.token.kind == Kind::Bang);
+    let breaks = words
+        .get(colon)
+        .is_some_and(|word| word.token.kind == Kind::Bang);
     // The mark itself stays: it says that something breaks.
     words.drain(..if breaks { colon } else { colon + 1 });
     Some(if breaks { format!("{first}!") } else { first })
@@ -169,7 +201,11 @@ fn starts_anew(
     let joins = word.token.kind == Kind::Comma
         || rules.steering.connectives.contains(&*word.lower)
         || is_then;
-    if !joins || !current.words.iter().any(|word| said(word) || word.denied & verbs != 0) {
+    let has_verb = current
+        .words
+        .iter()
+        .any(|word| (word.classes | word.denied) & verbs != 0);
+    if !joins || current.words.is_empty() {
         return false;
     }
     // "…, and then also drop it": the verb is what counts.
@@ -186,8 +222,15 @@ fn starts_anew(
     let Some(next) = following.get(skipped) else {
         return false;
     };
-    let then = is_then || following.iter().take(skipped).any(|next| &*next.lower == "then");
+    let then = is_then
+        || following
+            .iter()
+            .take(skipped)
+            .any(|next| &*next.lower == "then");
     let is_verb = (next.classes | next.denied) & verbs != 0 && next.form == Form::Base;
+    if !then && !has_verb {
+        return false;
+    }
     if then {
         return is_verb || following.iter().skip(skipped).take(4).any(said);
     }
@@ -202,18 +245,40 @@ fn starts_subject(following: &[Word<'_>], verbs: Classes) -> bool {
     let determined = following
         .first()
         .is_some_and(|word| matches!(&*word.lower, "the" | "a" | "it" | "we" | "they" | "this"));
-    determined && following.iter().skip(1).take(4).any(|word| word.classes & verbs != 0)
+    determined
+        && following
+            .iter()
+            .skip(1)
+            .take(4)
+            .any(|word| word.classes & verbs != 0)
 }
 
 /// "rename and delete": what comes after "delete" tells whether it is one more thing to do.
 fn is_noun_here(next: Option<&Word<'_>>) -> bool {
     next.is_none_or(|next| {
         matches!(next.token.kind, Kind::Comma | Kind::Stop | Kind::Question)
-            || matches!(&*next.lower, "and" | "or" | "of" | "is" | "are" | "in" | "for" | "with")
+            || matches!(
+                &*next.lower,
+                "and" | "or" | "of" | "is" | "are" | "in" | "for" | "with"
+            )
             || matches!(
                 &*next.stem,
-                "button" | "dialog" | "command" | "flow" | "menu" | "feature" | "action" | "step"
-                    | "test" | "path" | "script" | "page" | "event" | "operation" | "log" | "key"
+                "button"
+                    | "dialog"
+                    | "command"
+                    | "flow"
+                    | "menu"
+                    | "feature"
+                    | "action"
+                    | "step"
+                    | "test"
+                    | "path"
+                    | "script"
+                    | "page"
+                    | "event"
+                    | "operation"
+                    | "log"
+                    | "key"
             )
     })
 }
@@ -241,7 +306,8 @@ fn finish<'a>(current: &mut Clause<'a>, found: &mut Vec<Clause<'a>>, rules: &Rul
     };
     let mut skipped = clause.words.iter().take_while(|word| polite(word)).count();
     if skipped > 0 || !found.is_empty() {
-        let filler = |word: &&Word<'_>| rules.steering.fillers.contains(&*word.lower) || polite(word);
+        let filler =
+            |word: &&Word<'_>| rules.steering.fillers.contains(&*word.lower) || polite(word);
         let more = clause.words.iter().skip(skipped).take_while(filler).count();
         let next = clause.words.get(skipped + more);
         if next.is_some_and(|word| word.classes & rules.lexicon.verbs() != 0) {
@@ -249,7 +315,11 @@ fn finish<'a>(current: &mut Clause<'a>, found: &mut Vec<Clause<'a>>, rules: &Rul
         }
     }
     clause.words.drain(..skipped);
-    while clause.words.last().is_some_and(|word| word.token.kind == Kind::Comma) {
+    while clause
+        .words
+        .last()
+        .is_some_and(|word| word.token.kind == Kind::Comma)
+    {
         clause.words.pop();
     }
     if clause.words.is_empty() {

@@ -4,4 +4,4 @@ mod clause;
 mod word;
 
 pub(crate) use clause::{Clause, clauses};
-pub(crate) use word::Word;
+pub(crate) use word::{Word, major};

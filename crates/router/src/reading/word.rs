@@ -17,6 +17,8 @@ pub(crate) struct Word<'a> {
     /// What it would be if it were not denied.
     pub denied: Classes,
     pub negated: bool,
+    /// The class that it has by its shape.
+    pub shape: Option<&'static str>,
 }
 
 impl<'a> Word<'a> {
@@ -37,6 +39,7 @@ impl<'a> Word<'a> {
             classes: 0,
             denied: 0,
             negated: false,
+            shape: shape(&token),
         }
     }
 
@@ -48,19 +51,6 @@ impl<'a> Word<'a> {
     /// Whether it was written just so, but for capital letters.
     pub(crate) fn is_exactly(&self, word: &str) -> bool {
         self.lower == word
-    }
-
-    /// The class that it has by its shape.
-    pub(crate) fn shape(&self) -> Option<&'static str> {
-        match self.token.kind {
-            Kind::Number => Some(version(self.token.text)),
-            Kind::Dotted if !is_file_name(self.token.text) => Some("dotted-name"),
-            Kind::Path | Kind::Dotted => Some("path-name"),
-            Kind::Flag => Some("flag-name"),
-            Kind::Name => Some("code-name"),
-            Kind::Arrow => Some("arrow"),
-            _ => None,
-        }
     }
 
     /// What the model knows it by: names out of code differ from project to project, so that
@@ -75,7 +65,7 @@ impl<'a> Word<'a> {
             Kind::Dotted if is_file_name(self.token.text) => "<file>",
             Kind::Dotted => "<dotted>",
             Kind::Flag => "<flag>",
-            Kind::Number => self.shape().unwrap_or("<number>"),
+            Kind::Number => self.shape.unwrap_or("<number>"),
             Kind::Arrow => "->",
             Kind::Bang => "!",
             Kind::Quoted => "<quoted>",
@@ -87,6 +77,24 @@ impl<'a> Word<'a> {
     }
 }
 
+fn shape(token: &Token<'_>) -> Option<&'static str> {
+    match token.kind {
+        Kind::Number => Some(version(token.text)),
+        Kind::Dotted if !is_file_name(token.text) => Some("dotted-name"),
+        Kind::Path | Kind::Dotted => Some("path-name"),
+        Kind::Flag => Some("flag-name"),
+        Kind::Name => Some("code-name"),
+        Kind::Arrow => Some("arrow"),
+        _ => None,
+    }
+}
+
+/// The number before the first dot of a version.
+pub(crate) fn major(text: &str) -> &str {
+    let digits = text.trim_start_matches(['v', 'V']);
+    digits.split('.').next().unwrap_or_default()
+}
+
 /// `18` may be a major version, `v2`, `2.x` and `3.0` are, `3.8` and `4.17.21` hardly.
 fn version(text: &str) -> &'static str {
     let digits = text.trim_start_matches(['v', 'V']);
@@ -94,13 +102,18 @@ fn version(text: &str) -> &'static str {
     match parts.as_slice() {
         [_] if digits.len() < text.len() => "major-version",
         [_] => "whole-number",
-        [_, rest @ ..] if rest.iter().all(|part| matches!(*part, "0" | "x" | "X")) => "major-version",
+        [_, rest @ ..] if rest.iter().all(|part| matches!(*part, "0" | "x" | "X")) => {
+            "major-version"
+        }
         _ => "minor-version",
     }
 }
 
 fn lower(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+    {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(text.to_lowercase().replace('’', "'"))

@@ -16,6 +16,7 @@ pub(crate) struct RuleFile {
     pub objects: BTreeMap<String, Vec<String>>,
     pub signs: BTreeMap<String, Vec<String>>,
     pub names: BTreeMap<String, Vec<String>>,
+    pub prefixes: BTreeMap<String, Prefix>,
     pub phrase: Vec<Phrase>,
     pub frame: Vec<Frame>,
 }
@@ -42,6 +43,14 @@ pub(crate) struct Reading {
     pub fillers: Vec<String>,
     pub embedding: Vec<String>,
     pub known: Vec<String>,
+}
+
+/// What the type of a conventional commit says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Prefix {
+    pub category: Category,
+    pub weight: f64,
 }
 
 /// Words in a row.

@@ -103,7 +103,8 @@ impl Lexicon {
 
     /// A word that is right as it is, whatever it looks like.
     pub(crate) fn add_known(&mut self, word: &str) {
-        self.known.insert(stem(&word.to_lowercase()).0.into_owned(), ());
+        self.known
+            .insert(stem(&word.to_lowercase()).0.into_owned(), ());
     }
 
     fn learn(&mut self, stem: &str) {
@@ -179,10 +180,7 @@ fn is_near(one: &str, other: &str) -> bool {
     let backwards = one.iter().rev().zip(other.iter().rev()).take(shorter);
     let end = backwards.take_while(|(a, b)| a == b).count();
     let middle = |word: &'_ [u8]| word.len() - end;
-    match (
-        one.get(start..middle(one)),
-        other.get(start..middle(other)),
-    ) {
+    match (one.get(start..middle(one)), other.get(start..middle(other))) {
         (Some([]), Some([_])) | (Some([_]), Some([] | [_])) => true,
         (Some([a, b]), Some([c, d])) => a == d && b == c,
         _ => false,
@@ -213,7 +211,10 @@ mod tests {
         assert_eq!(lexicon.of_pair("sav", "gam", &mut String::new()), 0);
         let (save, game) = (stem("saved").0, stem("games").0);
         assert_eq!(lexicon.of_pair(&save, &game, &mut String::new()), 1);
-        assert_eq!(lexicon.find("rename").map(|class| lexicon.name(class)), Some("rename"));
+        assert_eq!(
+            lexicon.find("rename").map(|class| lexicon.name(class)),
+            Some("rename")
+        );
     }
 
     #[test]
@@ -221,7 +222,10 @@ mod tests {
         let lexicon = lexicon();
         for typo in ["refacotr", "refactr", "refactorr", "rafactor", "renmae"] {
             let meant = lexicon.correct(&stem(typo).0);
-            assert!(matches!(meant, Some("refactor" | "renam")), "{typo}: {meant:?}");
+            assert!(
+                matches!(meant, Some("refactor" | "renam")),
+                "{typo}: {meant:?}"
+            );
         }
         for word in ["factor", "fable", "reactor", "rename", "enam"] {
             assert_eq!(lexicon.correct(&stem(word).0), None, "{word}");

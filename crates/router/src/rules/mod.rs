@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, HashSet};
 pub use error::RuleError;
 
 use crate::category::Category;
-use crate::reading::Word;
+use crate::reading::{Clause, Word};
 use crate::text::{Form, stem};
-use file::{Frame, Phrase, Reading, RuleFile};
+use file::{Frame, Phrase, Prefix, Reading, RuleFile};
 use lexicon::{Classes, Lexicon, Part};
 use pattern::{Index, Pattern};
 
@@ -38,6 +38,8 @@ pub struct Rules {
     phrases: Vec<PhraseRule>,
     index: Index,
     frames: Vec<FrameRule>,
+    /// By the type of a conventional commit, such as `fix`.
+    prefixes: BTreeMap<String, Prefix>,
 }
 
 /// Words that steer how a sentence is read, by their lower-case form.
@@ -97,6 +99,7 @@ impl Rules {
             phrases: Vec::new(),
             index: Index::default(),
             frames: Vec::new(),
+            prefixes: BTreeMap::new(),
         };
         for shape in lexicon::SHAPES {
             rules.lexicon.class(shape, Part::Sign);
@@ -124,13 +127,19 @@ impl Rules {
         };
         if let Some(least) = file.decision.least_confidence {
             if !(0.5..=1.0).contains(&least) {
-                return Err(setting("decision.least_confidence", "not between 0.5 and 1"));
+                return Err(setting(
+                    "decision.least_confidence",
+                    "not between 0.5 and 1",
+                ));
             }
             self.least_confidence = least;
         }
         if let Some(bytes) = file.decision.request_bytes {
             if !(256..=1 << 20).contains(&bytes) {
-                return Err(setting("decision.request_bytes", "not between 256 and 1048576"));
+                return Err(setting(
+                    "decision.request_bytes",
+                    "not between 256 and 1048576",
+                ));
             }
             self.request_bytes = bytes;
         }
@@ -144,14 +153,29 @@ impl Rules {
             self.add_words(name, part, kind, classes)?;
         }
         self.steering.take(file.reading, &mut self.lexicon);
+        for (prefix, rule) in file.prefixes {
+            check_weight(rule.weight).map_err(|what| RuleError::Rule {
+                file: name.to_owned(),
+                kind: "prefixes",
+                rule: prefix.clone(),
+                what,
+            })?;
+            self.prefixes.insert(prefix, rule);
+        }
         for phrase in file.phrase {
             let compiled = self.phrase(name, phrase)?;
-            let place = self.phrases.iter().position(|known| known.rule.name == compiled.rule.name);
+            let place = self
+                .phrases
+                .iter()
+                .position(|known| known.rule.name == compiled.rule.name);
             place_in(&mut self.phrases, place, compiled);
         }
         for frame in file.frame {
             let compiled = self.frame(name, frame)?;
-            let place = self.frames.iter().position(|known| known.rule.name == compiled.rule.name);
+            let place = self
+                .frames
+                .iter()
+                .position(|known| known.rule.name == compiled.rule.name);
             place_in(&mut self.frames, place, compiled);
         }
         Ok(())
@@ -176,7 +200,9 @@ impl Rules {
                 .class(class, part)
                 .ok_or_else(|| error(format!("more than {} classes", lexicon::MOST_CLASSES)))?;
             if self.lexicon.part(index) != Some(part) {
-                return Err(error(String::from("there is a class of that name elsewhere")));
+                return Err(error(String::from(
+                    "there is a class of that name elsewhere",
+                )));
             }
             for word in words {
                 let parts = word.split(' ').count();
@@ -208,7 +234,11 @@ impl Rules {
             patterns.push(Pattern::parse(text, &self.lexicon).map_err(error)?);
         }
         let unless = self.classes(&rule.unless).map_err(error)?;
-        Ok(PhraseRule { patterns, unless, rule })
+        Ok(PhraseRule {
+            patterns,
+            unless,
+            rule,
+        })
     }
 
     fn frame(&self, file: &str, rule: Frame) -> Result<FrameRule, RuleError> {
@@ -223,7 +253,10 @@ impl Rules {
             return Err(error(String::from("`do` names no verbs")));
         }
         for class in &rule.verbs {
-            let part = self.lexicon.find(class).and_then(|found| self.lexicon.part(found));
+            let part = self
+                .lexicon
+                .find(class)
+                .and_then(|found| self.lexicon.part(found));
             if part.is_some_and(|part| part != Part::Verb) {
                 return Err(error(format!("'{class}' in `do` is no class of verbs")));
             }
@@ -245,16 +278,32 @@ impl Rules {
         })
     }
 
-    /// The rules that hold for a clause whose verb stands at `head`. Each counts once.
-    pub(crate) fn hits<'a>(
-        &'a self,
-        words: &[Word<'_>],
-        head: Option<usize>,
-        hits: &mut Vec<Hit<'a>>,
-    ) {
-        hits.clear();
+    /// The rules that hold for a clause. Each counts once.
+    pub(crate) fn hits<'a>(&'a self, clause: &Clause<'_>) -> Vec<Hit<'a>> {
+        let mut hits = Vec::new();
+        let words = &clause.words;
         let all = words.iter().fold(0, |all, word| all | word.classes);
-        let mut done = HashSet::new();
+        self.add_prefix(clause, &mut hits);
+        self.add_phrases(words, all, &mut hits);
+        self.add_frames(words, clause.head, all, &mut hits);
+        hits
+    }
+
+    fn add_prefix<'a>(&'a self, clause: &Clause<'_>, hits: &mut Vec<Hit<'a>>) {
+        let prefix = clause.prefix.as_deref().unwrap_or_default();
+        let known = self.prefixes.get_key_value(prefix.trim_end_matches('!'));
+        if let Some((name, prefix)) = known {
+            hits.push(Hit {
+                rule: name,
+                category: prefix.category,
+                weight: prefix.weight,
+                words: (0, 0),
+            });
+        }
+    }
+
+    fn add_phrases<'a>(&'a self, words: &[Word<'_>], all: Classes, hits: &mut Vec<Hit<'a>>) {
+        let mut done: Vec<usize> = Vec::new();
         for (start, word) in words.iter().enumerate() {
             for number in self.index.candidates(&word.stem) {
                 let Some(phrase) = self.phrases.get(number) else {
@@ -263,9 +312,12 @@ impl Rules {
                 if phrase.unless & all != 0 || done.contains(&number) {
                     continue;
                 }
-                let end = phrase.patterns.iter().find_map(|one| one.matches(words, start));
+                let end = phrase
+                    .patterns
+                    .iter()
+                    .find_map(|one| one.matches(words, start));
                 if let Some(end) = end {
-                    done.insert(number);
+                    done.push(number);
                     hits.push(Hit {
                         rule: &phrase.rule.name,
                         category: phrase.rule.category,
@@ -275,6 +327,15 @@ impl Rules {
                 }
             }
         }
+    }
+
+    fn add_frames<'a>(
+        &'a self,
+        words: &[Word<'_>],
+        head: Option<usize>,
+        all: Classes,
+        hits: &mut Vec<Hit<'a>>,
+    ) {
         let Some((at, verb)) = head.and_then(|at| Some((at, words.get(at)?))) else {
             return;
         };
@@ -331,7 +392,9 @@ fn check_weight(weight: f64) -> Result<(), String> {
     if weight.is_finite() && weight.abs() <= LARGEST_WEIGHT {
         Ok(())
     } else {
-        Err(format!("the weight {weight} is not between -{LARGEST_WEIGHT} and {LARGEST_WEIGHT}"))
+        Err(format!(
+            "the weight {weight} is not between -{LARGEST_WEIGHT} and {LARGEST_WEIGHT}"
+        ))
     }
 }
 

@@ -45,7 +45,10 @@ impl Pattern {
                     let (exact, stems): (Vec<&str>, Vec<&str>) =
                         word.split('|').partition(|word| word.starts_with('='));
                     Element::Words(
-                        stems.iter().map(|word| stem(&word.to_lowercase()).0.into_owned()).collect(),
+                        stems
+                            .iter()
+                            .map(|word| stem(&word.to_lowercase()).0.into_owned())
+                            .collect(),
                         exact.iter().map(|word| word[1..].to_lowercase()).collect(),
                     )
                 }
@@ -56,7 +59,10 @@ impl Pattern {
             Element::End => place + 1 != elements.len(),
             _ => false,
         };
-        if (0..).zip(&elements).any(|(place, element)| misplaced(element, place)) {
+        if (0..)
+            .zip(&elements)
+            .any(|(place, element)| misplaced(element, place))
+        {
             return Err(String::from("`^` stands first and `$` last"));
         }
         let says = |element: &Element| matches!(element, Element::Words(..) | Element::Class(_));
@@ -94,7 +100,11 @@ impl Pattern {
             Element::Class(classes) => word.is_some_and(|word| word.classes & classes != 0),
             Element::Any => word.is_some(),
         };
-        if taken { Self::step(rest, words, at + 1) } else { None }
+        if taken {
+            Self::step(rest, words, at + 1)
+        } else {
+            None
+        }
     }
 
     /// The stems that it can start with; `None` when anything may come first.

@@ -81,11 +81,19 @@ impl DelegationMap {
     pub fn unknown_keys(&self) -> Vec<String> {
         let mut found: Vec<String> = self.rest.keys().cloned().collect();
         for rule in &self.delegation_rules {
-            let unknown = rule.rest.keys().filter(|key| !PASSED_OVER.contains(&key.as_str()));
+            let unknown = rule
+                .rest
+                .keys()
+                .filter(|key| !PASSED_OVER.contains(&key.as_str()));
             found.extend(unknown.map(|key| format!("delegation_rules['{}'].{key}", rule.name)));
         }
         for (name, route) in &self.mcp_routing {
-            found.extend(route.rest.keys().map(|key| format!("mcp_routing.{name}.{key}")));
+            found.extend(
+                route
+                    .rest
+                    .keys()
+                    .map(|key| format!("mcp_routing.{name}.{key}")),
+            );
         }
         found
     }
@@ -93,11 +101,18 @@ impl DelegationMap {
     /// Everybody whom it names.
     pub(super) fn agents(&self) -> BTreeSet<&str> {
         let rules = self.delegation_rules.iter();
-        let of_rules = rules.flat_map(|rule| [&rule.primary_agent].into_iter().chain(&rule.secondary_agents));
+        let of_rules = rules.flat_map(|rule| {
+            [&rule.primary_agent]
+                .into_iter()
+                .chain(&rule.secondary_agents)
+        });
         let of_routes = self.mcp_routing.values().map(|route| &route.agent);
         let capable = self.agent_capabilities.keys();
         let named = of_rules.chain(of_routes).chain(capable).map(String::as_str);
-        named.chain(self.gate_agents("required")).chain(self.gate_agents("optional")).collect()
+        named
+            .chain(self.gate_agents("required"))
+            .chain(self.gate_agents("optional"))
+            .collect()
     }
 
     /// Who must look at everything.
@@ -106,7 +121,10 @@ impl DelegationMap {
     }
 
     fn gate_agents<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        let lists = self.quality_gates.values().filter_map(move |gate| gate.get(key)?.as_array());
+        let lists = self
+            .quality_gates
+            .values()
+            .filter_map(move |gate| gate.get(key)?.as_array());
         lists.flatten().filter_map(Value::as_str)
     }
 
@@ -118,10 +136,22 @@ impl DelegationMap {
             .map(|rule| {
                 toml::Value::Table(toml::Table::from_iter([
                     (String::from("name"), toml::Value::from(rule.name.clone())),
-                    (String::from("pattern"), toml::Value::from(rule.pattern.all().to_vec())),
-                    (String::from("exclude"), toml::Value::from(rule.exclude.all().to_vec())),
-                    (String::from("primary"), toml::Value::from(rule.primary_agent.clone())),
-                    (String::from("validators"), toml::Value::from(rule.secondary_agents.clone())),
+                    (
+                        String::from("pattern"),
+                        toml::Value::from(rule.pattern.all().to_vec()),
+                    ),
+                    (
+                        String::from("exclude"),
+                        toml::Value::from(rule.exclude.all().to_vec()),
+                    ),
+                    (
+                        String::from("primary"),
+                        toml::Value::from(rule.primary_agent.clone()),
+                    ),
+                    (
+                        String::from("validators"),
+                        toml::Value::from(rule.secondary_agents.clone()),
+                    ),
                 ]))
             })
             .collect();
@@ -132,8 +162,14 @@ impl DelegationMap {
             .map(|(name, route)| {
                 toml::Value::Table(toml::Table::from_iter([
                     (String::from("name"), toml::Value::from(name.clone())),
-                    (String::from("words"), toml::Value::from(route.keywords.clone())),
-                    (String::from("primary"), toml::Value::from(route.agent.clone())),
+                    (
+                        String::from("words"),
+                        toml::Value::from(route.keywords.clone()),
+                    ),
+                    (
+                        String::from("primary"),
+                        toml::Value::from(route.agent.clone()),
+                    ),
                 ]))
             })
             .collect();
@@ -154,9 +190,16 @@ impl DelegationMap {
         }
         for agent in self.agents() {
             let able = self.agent_capabilities.get(agent).and_then(Value::as_array);
-            let able: Vec<&str> = able.into_iter().flatten().filter_map(Value::as_str).collect();
+            let able: Vec<&str> = able
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let name = toml::Value::from(agent);
-            text.push_str(&format!("\n[agents.{name}]\nabout = {}\n", toml::Value::from(able.join(", "))));
+            text.push_str(&format!(
+                "\n[agents.{name}]\nabout = {}\n",
+                toml::Value::from(able.join(", "))
+            ));
         }
         let required: Vec<&str> = self.gates().collect();
         if !required.is_empty() {

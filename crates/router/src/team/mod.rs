@@ -45,7 +45,9 @@ pub enum TeamError {
         what: String,
     },
     /// Somebody is asked for who is nowhere described.
-    #[error("{entry} names the agent '{agent}', whom neither agents.toml, saferun.toml nor the delegation map names")]
+    #[error(
+        "{entry} names the agent '{agent}', whom neither agents.toml, saferun.toml nor the delegation map names"
+    )]
     UnknownAgent {
         /// Where it is asked for.
         entry: String,
@@ -147,13 +149,14 @@ impl Team {
     /// Takes `[agents.NAME]` of a project's settings. `name` says whose they are.
     pub fn add_agents(&mut self, name: &str, agents: &toml::Table) -> Result<(), TeamError> {
         for (agent, changes) in agents {
-            let changes = changes.clone().try_into().map_err(|error: toml::de::Error| {
-                TeamError::Entry {
+            let changes = changes
+                .clone()
+                .try_into()
+                .map_err(|error: toml::de::Error| TeamError::Entry {
                     file: name.to_owned(),
                     entry: format!("agents.{agent}"),
                     what: error.to_string().trim_end().to_owned(),
-                }
-            })?;
+                })?;
             self.change_agent(agent, changes);
         }
         Ok(())
@@ -169,12 +172,17 @@ impl Team {
     }
 
     fn change_agent(&mut self, name: &str, changes: agent::Changes) {
-        self.agents.entry(name.to_owned()).or_default().change(changes);
+        self.agents
+            .entry(name.to_owned())
+            .or_default()
+            .change(changes);
     }
 
     /// All agents by name.
     pub fn agents(&self) -> impl Iterator<Item = (&str, &Agent)> {
-        self.agents.iter().map(|(name, agent)| (name.as_str(), agent))
+        self.agents
+            .iter()
+            .map(|(name, agent)| (name.as_str(), agent))
     }
 
     /// The agent of that name.
@@ -186,14 +194,26 @@ impl Team {
     pub fn check(&self) -> Result<(), TeamError> {
         let rules = self.rules.iter().map(|rule| {
             let entry = &rule.entry;
-            (format!("rule '{}'", entry.name), &entry.primary, entry.validators.as_slice())
+            (
+                format!("rule '{}'", entry.name),
+                &entry.primary,
+                entry.validators.as_slice(),
+            )
         });
         let keywords = self.keywords.iter().map(|rule| {
             let entry = &rule.entry;
-            (format!("keywords '{}'", entry.name), &entry.primary, entry.validators.as_slice())
+            (
+                format!("keywords '{}'", entry.name),
+                &entry.primary,
+                entry.validators.as_slice(),
+            )
         });
         let categories = self.categories.iter().map(|(category, choice)| {
-            (format!("category '{category}'"), &choice.primary, choice.validators.as_slice())
+            (
+                format!("category '{category}'"),
+                &choice.primary,
+                choice.validators.as_slice(),
+            )
         });
         for (entry, primary, validators) in rules.chain(keywords).chain(categories) {
             for agent in [primary].into_iter().chain(validators) {
@@ -222,7 +242,11 @@ impl Team {
     pub(crate) fn choose(&self, request: &str, category: Category, touched: &[Touched]) -> Chosen {
         let mut chosen: Option<Chosen> = None;
         for file in touched {
-            let Some(rule) = self.rules.iter().find(|rule| rule.globs.matches(&file.path)) else {
+            let Some(rule) = self
+                .rules
+                .iter()
+                .find(|rule| rule.globs.matches(&file.path))
+            else {
                 continue;
             };
             match &mut chosen {
@@ -233,7 +257,9 @@ impl Team {
                         why: format!("rule '{}' for {}", rule.entry.name, file.path),
                     });
                 }
-                Some(chosen) => chosen.validators.extend(rule.entry.validators.iter().cloned()),
+                Some(chosen) => chosen
+                    .validators
+                    .extend(rule.entry.validators.iter().cloned()),
             }
         }
         let mut chosen = chosen
@@ -251,7 +277,10 @@ impl Team {
             .filter(|token| token.kind != Kind::Quoted)
             .map(|token| stem(&token.text.to_lowercase()).0.into_owned())
             .collect();
-        let rule = self.keywords.iter().find(|rule| rule.matches(&words, category))?;
+        let rule = self
+            .keywords
+            .iter()
+            .find(|rule| rule.matches(&words, category))?;
         let usual = self.choose_by_category(category);
         let validators = if rule.entry.validators.is_empty() {
             usual.validators
@@ -277,7 +306,10 @@ impl Team {
     /// The first touched file that makes work dependent.
     pub(crate) fn dependence(&self, touched: &[Touched]) -> Option<Dependence> {
         let by_rule = touched.iter().find_map(|file| {
-            let rule = self.touches.iter().find(|rule| rule.globs.matches(&file.path))?;
+            let rule = self
+                .touches
+                .iter()
+                .find(|rule| rule.globs.matches(&file.path))?;
             Some(Dependence {
                 rule: rule.entry.name.clone(),
                 why: rule.entry.why.clone(),
@@ -298,16 +330,24 @@ impl Team {
 
     /// The phases that somebody has written down for a category, each after those that it waits
     /// for; with `None` all of them.
-    pub(crate) fn ordered_phases(&self, category: Option<Category>) -> Result<Vec<&PhaseEntry>, TeamError> {
+    pub(crate) fn ordered_phases(
+        &self,
+        category: Option<Category>,
+    ) -> Result<Vec<&PhaseEntry>, TeamError> {
         let mut waiting: Vec<&PhaseEntry> = self
             .phases
             .iter()
             .filter(|phase| {
-                category.is_none_or(|category| phase.categories.is_empty() || phase.categories.contains(&category))
+                category.is_none_or(|category| {
+                    phase.categories.is_empty() || phase.categories.contains(&category)
+                })
             })
             .collect();
         for phase in &waiting {
-            let missing = phase.after.iter().find(|name| !self.phases.iter().any(|known| known.name == **name));
+            let missing = phase
+                .after
+                .iter()
+                .find(|name| !self.phases.iter().any(|known| known.name == **name));
             if let Some(missing) = missing {
                 return Err(TeamError::UnknownPhase {
                     phase: phase.name.clone(),
@@ -318,8 +358,9 @@ impl Team {
         let mut ordered: Vec<&PhaseEntry> = Vec::new();
         while !waiting.is_empty() {
             let is_waited_for = |name: &String| waiting.iter().any(|phase| phase.name == *name);
-            let (ready, rest): (Vec<&PhaseEntry>, Vec<&PhaseEntry>) =
-                waiting.iter().partition(|phase| !phase.after.iter().any(is_waited_for));
+            let (ready, rest): (Vec<&PhaseEntry>, Vec<&PhaseEntry>) = waiting
+                .iter()
+                .partition(|phase| !phase.after.iter().any(is_waited_for));
             if ready.is_empty() {
                 let names: Vec<&str> = rest.iter().map(|phase| phase.name.as_str()).collect();
                 return Err(TeamError::Cycle(names.join(", ")));

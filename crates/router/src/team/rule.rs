@@ -22,7 +22,10 @@ impl Touched {
     pub fn new(path: impl Into<String>) -> Self {
         let path: String = path.into();
         let plain = path.trim_start_matches("./").to_owned();
-        Self { path: plain, was: None }
+        Self {
+            path: plain,
+            was: None,
+        }
     }
 
     /// A file that is renamed.
@@ -91,7 +94,10 @@ pub(super) struct Keywords {
 
 impl Keywords {
     pub(super) fn new(entry: KeywordsEntry) -> Self {
-        let stems = entry.words.iter().map(|word| stem(&word.to_lowercase()).0.into_owned());
+        let stems = entry
+            .words
+            .iter()
+            .map(|word| stem(&word.to_lowercase()).0.into_owned());
         Self {
             stems: stems.collect(),
             entry,

@@ -44,7 +44,9 @@ fn inflection(word: &str) -> (Cow<'_, str>, Form) {
         return (Cow::Owned(format!("{kept}y")), Form::Ed);
     }
     if let Some(kept) = word.strip_suffix("es")
-        && ["ss", "x", "ch", "sh", "zz"].iter().any(|end| kept.ends_with(end))
+        && ["ss", "x", "ch", "sh", "zz"]
+            .iter()
+            .any(|end| kept.ends_with(end))
     {
         return (Cow::Borrowed(kept), Form::S);
     }

@@ -50,7 +50,10 @@ pub(crate) fn tokens(request: &str) -> Vec<Token<'_>> {
     while let Some(first) = rest.chars().next() {
         let (token, used) = next(rest, first, starts_sentence);
         if let Some(token) = token {
-            starts_sentence = matches!(token.kind, Kind::Stop | Kind::Question | Kind::Colon | Kind::Bang);
+            starts_sentence = matches!(
+                token.kind,
+                Kind::Stop | Kind::Question | Kind::Colon | Kind::Bang
+            );
             found.push(token);
         }
         rest = rest.get(used.max(first.len_utf8())..).unwrap_or_default();
@@ -166,14 +169,21 @@ fn kind_of(text: &str, starts_sentence: bool) -> Kind {
         return Kind::Path;
     }
     if text.contains("::") || text.contains('_') {
-        return if text.contains('.') { Kind::Dotted } else { Kind::Name };
+        return if text.contains('.') {
+            Kind::Dotted
+        } else {
+            Kind::Name
+        };
     }
     if text.contains('.') {
         return Kind::Dotted;
     }
     let mut letters = text.chars();
     let first_is_capital = letters.next().is_some_and(char::is_uppercase);
-    let capitals = letters.clone().filter(|letter| letter.is_uppercase()).count();
+    let capitals = letters
+        .clone()
+        .filter(|letter| letter.is_uppercase())
+        .count();
     let smalls = letters.filter(|letter| letter.is_lowercase()).count();
     if capitals > 0 && smalls > 0 && !text.contains('-') {
         return Kind::Name;
@@ -213,7 +223,10 @@ mod tests {
                 (Kind::Stop, "!"),
             ]
         );
-        assert_eq!(kinds("the Card"), [(Kind::Word, "the"), (Kind::Capitalised, "Card")]);
+        assert_eq!(
+            kinds("the Card"),
+            [(Kind::Word, "the"), (Kind::Capitalised, "Card")]
+        );
         assert_eq!(kinds("move-up"), [(Kind::Word, "move-up")]);
     }
 

@@ -26,9 +26,15 @@ pub(crate) fn agents(args: &AgentsArgs) -> Result<Exit, CliError> {
         None => {
             let configuration = Configuration::gather(&SettingsArgs::default())?;
             let usual = configuration.layer.agent_command.as_ref();
-            let usual = usual.map(|command| command.value.clone()).unwrap_or_default();
+            let usual = usual
+                .map(|command| command.value.clone())
+                .unwrap_or_default();
             let team = team(&configuration)?;
-            if args.json { json(&team, &usual) } else { text(&team, &usual) }
+            if args.json {
+                json(&team, &usual)
+            } else {
+                text(&team, &usual)
+            }
         }
     };
     let mut out = std::io::stdout();
@@ -51,7 +57,11 @@ fn import(map: Option<&Path>) -> Result<String, CliError> {
 
 /// The command of an agent: its own, else the one that is set for all.
 fn command<'a>(agent: &'a Agent, usual: &'a [String]) -> &'a [String] {
-    if agent.command.is_empty() { usual } else { &agent.command }
+    if agent.command.is_empty() {
+        usual
+    } else {
+        &agent.command
+    }
 }
 
 fn text(team: &Team, usual: &[String]) -> String {
@@ -107,7 +117,8 @@ fn json(team: &Team, usual: &[String]) -> String {
 fn found(program: &str) -> Option<PathBuf> {
     let is_program = |file: &PathBuf| {
         let metadata = file.metadata();
-        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+        metadata
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     };
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(is_program);

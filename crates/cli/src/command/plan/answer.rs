@@ -61,7 +61,11 @@ pub(super) fn text(plan: &Plan) -> String {
     }
     for evidence in &plan.evidence {
         let words = printable(evidence.words.as_ref(), 60);
-        let _ = writeln!(out, "   \"{words}\" ({}, {:.1} for {})", evidence.rule, evidence.weight, evidence.category);
+        let _ = writeln!(
+            out,
+            "   \"{words}\" ({}, {:.1} for {})",
+            evidence.rule, evidence.weight, evidence.category
+        );
     }
     out
 }

@@ -44,7 +44,11 @@ pub(super) fn answer(
         let verdict = router.classify(request);
         let line = Line {
             request,
-            execution_mode: if parallel { verdict.mode } else { Mode::Sequential },
+            execution_mode: if parallel {
+                verdict.mode
+            } else {
+                Mode::Sequential
+            },
             category: verdict.category,
             confidence: verdict.confidence,
             dependent_score: verdict.dependent_score,

@@ -109,10 +109,15 @@ fn of<T: Copy>(sourced: &Option<crate::settings::Sourced<T>>) -> Option<T> {
 
 fn source(configuration: &Configuration, key: Key) -> String {
     let written = configuration.layer.written(key);
-    written.map_or_else(|| Source::BuiltIn.to_string(), |(_, source)| source.to_string())
+    written.map_or_else(
+        || Source::BuiltIn.to_string(),
+        |(_, source)| source.to_string(),
+    )
 }
 
 fn threshold(configuration: &Configuration) -> u64 {
     let written = configuration.layer.written(Key::MemoryThreshold);
-    written.and_then(|(value, _)| value.as_u64()).unwrap_or_default()
+    written
+        .and_then(|(value, _)| value.as_u64())
+        .unwrap_or_default()
 }

@@ -50,7 +50,10 @@ impl Project {
             files.push((name, text));
         }
         let wrong = |error: &dyn std::error::Error| {
-            CliError::usage(one_line(error), "mend the rule; docs/router.md tells the form")
+            CliError::usage(
+                one_line(error),
+                "mend the rule; docs/router.md tells the form",
+            )
         };
         let rules = Rules::parse(&files).map_err(|error| wrong(&error))?;
         Router::new(rules).map_err(|error| wrong(&error))
@@ -80,7 +83,10 @@ impl Project {
     }
 
     /// The delegation map: the one that is named, else the project's if it has one.
-    pub(in crate::command) fn map(&self, named: Option<&Path>) -> Result<Option<DelegationMap>, CliError> {
+    pub(in crate::command) fn map(
+        &self,
+        named: Option<&Path>,
+    ) -> Result<Option<DelegationMap>, CliError> {
         let found = match named {
             Some(file) => Some((file.to_path_buf(), read(file)?)),
             None => self.read(MAP)?,
@@ -101,7 +107,10 @@ impl Project {
         if unknown.is_empty() {
             return Vec::new();
         }
-        vec![format!("{MAP} holds keys that a plan has no use for: {}", unknown.join(", "))]
+        vec![format!(
+            "{MAP} holds keys that a plan has no use for: {}",
+            unknown.join(", ")
+        )]
     }
 
     fn read(&self, name: &str) -> Result<Option<(PathBuf, String)>, CliError> {
@@ -133,7 +142,10 @@ fn read(file: &Path) -> Result<String, CliError> {
     }
     let bytes = fs::read(file).map_err(cause)?;
     String::from_utf8(bytes).map_err(|_| {
-        CliError::usage(format!("{} is no UTF-8 text", path(file)), "save it as UTF-8")
+        CliError::usage(
+            format!("{} is no UTF-8 text", path(file)),
+            "save it as UTF-8",
+        )
     })
 }
 

@@ -10,7 +10,10 @@ use crate::error::{CliError, plain_cause};
 
 /// Files that were named. None needs to exist.
 pub(super) fn named(files: &[PathBuf]) -> Vec<Touched> {
-    files.iter().map(|file| Touched::new(relative(file))).collect()
+    files
+        .iter()
+        .map(|file| Touched::new(relative(file)))
+        .collect()
 }
 
 /// The path as rules see it: relative to the working directory, without `.` and `..`.
