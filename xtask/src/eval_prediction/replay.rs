@@ -47,10 +47,10 @@ pub(super) struct Replayed {
     pub(super) templates: BTreeMap<String, Tallies>,
     /// Tasks of templates of which nothing had been learned yet.
     pub(super) unseen: Tallies,
-    /// The time that predicting and learning took, all rows together and the worst one.
+    /// The time that predicting took, all rows together.
     pub(super) predicting: Duration,
-    pub(super) learning: Duration,
-    pub(super) worst_learning: Duration,
+    /// The time that learning took, row by row.
+    pub(super) learning: Vec<Duration>,
 }
 
 /// Replays `tasks`; each is learned `lag` rows after it was predicted.
@@ -93,9 +93,7 @@ pub(super) fn replay(tasks: &[Task], guess_bytes: u64, lag: usize) -> Replayed {
                     curve: None,
                 },
             );
-            let took = begun.elapsed();
-            replayed.learning += took;
-            replayed.worst_learning = replayed.worst_learning.max(took);
+            replayed.learning.push(begun.elapsed());
             let (peak, seconds) = (task.peak_bytes as f64, task.seconds);
             let known = seen.entry(&task.template).or_default();
             known.learn(self::input(task), peak, seconds);

@@ -1,12 +1,14 @@
 //! The syntax of the command line, and nothing but the syntax.
 
 mod failure;
+mod history;
 mod plan;
 mod run;
 mod settings;
 pub(crate) mod values;
 
 pub(crate) use failure::from_clap;
+pub(crate) use history::{HistoryArgs, HistoryCommand};
 pub(crate) use plan::{AgentsArgs, AgentsCommand, PlanArgs};
 pub(crate) use run::{ContainmentArg, ProgressArg, RunArgs};
 pub(crate) use settings::{PreemptArg, SettingsArgs, StrategyArg};
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Show the settings and where each comes from, or write a file of them
     Config(ConfigArgs),
+    /// Show what earlier attempts needed, and what would be set aside for a command
+    History(HistoryArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Write random lines as fast as a network brings them (the demo's input)

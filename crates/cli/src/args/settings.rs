@@ -47,6 +47,10 @@ pub(crate) struct SettingsArgs {
     #[arg(long)]
     pub no_restart: bool,
 
+    /// Keep no record of this run
+    #[arg(long)]
+    pub no_history: bool,
+
     /// Run a failed task again, up to N times
     #[arg(long, value_name = "N", value_parser = count, allow_hyphen_values = true)]
     pub retries: Option<u32>,

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod dry_run;
 mod guarded;
+mod history;
 mod plan;
 mod run;
 mod status;
@@ -27,6 +28,7 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::Status(args) => status::status(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Config(args) => config::config(&args),
+        Command::History(args) => history::history(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Lines(args) => demo::receive(args.amount),
         Command::Sort => demo::sort_in_memory(),

@@ -1,5 +1,6 @@
 //! `saferun run`: from settings and tasks to a run and its exit code.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 
@@ -8,6 +9,7 @@ use saferun_scheduler::Strategy;
 
 use super::dry_run;
 use super::guarded::{self, Guarded};
+use super::history;
 use crate::args::{ProgressArg, RunArgs};
 use crate::error::{CliError, plain_cause};
 use crate::exit::Exit;
@@ -50,7 +52,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         hints(&settings, &mut work);
     }
     let mut unread = work.unread.take();
-    let report = execute(&settings, work, shown, guard)?;
+    let template = template_words(args, &work);
+    let report = execute(&settings, work, template, shown, guard)?;
     if shown != Shown::Json && Exit::of_report(&report) == Exit::Success && report.done == 0 {
         say("no items, nothing to run");
     }
@@ -70,6 +73,15 @@ fn needs_count(settings: &RunSettings) -> bool {
         Strategy::Sequential => settings.verbose,
         Strategy::Continuous | Strategy::Unlimited => false,
     }
+}
+
+/// The words that items are put into, where a run has items.
+fn template_words<'a>(args: &'a RunArgs, work: &Work) -> Option<&'a [OsString]> {
+    if work.once || args.file.is_some() {
+        return None;
+    }
+    let words = args.command.split(|word| word == ":::").next()?;
+    (!words.is_empty()).then_some(words)
 }
 
 /// How a run is shown on standard error.
@@ -128,6 +140,7 @@ fn hints(settings: &RunSettings, work: &mut Work) {
 fn execute(
     settings: &RunSettings,
     work: Work,
+    template: Option<&[OsString]>,
     shown: Shown,
     guard: Option<GuardProgram>,
 ) -> Result<RunReport, CliError> {
@@ -137,6 +150,11 @@ fn execute(
         work.source.counted()?
     } else {
         work.source.streamed()
+    };
+    let (source, recorder) = if settings.history {
+        history::record(source, template, shown != Shown::Json)
+    } else {
+        (source, None)
     };
     let mut observers = Observers::default();
     if let Some(JsonTarget::File(path)) = &settings.json {
@@ -167,6 +185,9 @@ fn execute(
     if shown != Shown::Json {
         observers.add(Steps::new(shown == Shown::Verbose));
         observers.add(Summary::new(work.once, shown != Shown::Nothing));
+    }
+    if let Some(recorder) = recorder {
+        observers.add(recorder);
     }
     let sinks = sinks(terminal.as_ref()).map_err(failed("the output can't be opened"))?;
     let options = RunOptions {

@@ -60,7 +60,7 @@ impl Layer {
             grace: flag("--grace", args.grace),
             halt: flag("--halt", args.halt),
             profile: flag("--profile", args.profile.clone()),
-            history: None,
+            history: flag("--no-history", args.no_history.then_some(false)),
             agent_command: None,
         }
     }

@@ -61,6 +61,8 @@ pub(crate) struct RunSettings {
     pub verbose: bool,
     /// Which containment may be used.
     pub containment: Containment,
+    /// Whether the run is recorded.
+    pub history: bool,
     /// What makes tasks run one by one, if that could be otherwise, and how.
     pub one_by_one: Option<String>,
     /// What else is to be said before the run.
@@ -116,6 +118,7 @@ impl RunSettings {
                 None | Some(ContainmentArg::Best) => Containment::Best,
                 Some(ContainmentArg::Tree) => Containment::Tree,
             },
+            history: value(&layer.history).unwrap_or_default(),
             one_by_one: how.one_by_one,
             warnings: how.warning.into_iter().collect(),
         }

@@ -17,7 +17,7 @@ const GATHERING: Duration = Duration::from_millis(250);
 /// Takes rows and never blocks; whatever goes wrong is one warning at the end.
 #[derive(Debug)]
 pub struct Writer {
-    rows: Option<SyncSender<Row>>,
+    rows: Option<SyncSender<Box<Row>>>,
     done: Receiver<Option<String>>,
     lost: u64,
 }
@@ -47,7 +47,7 @@ impl Writer {
 
     /// Hands over one row.
     pub fn add(&mut self, row: Row) {
-        let sent = self.rows.as_ref().map(|rows| rows.try_send(row));
+        let sent = self.rows.as_ref().map(|rows| rows.try_send(Box::new(row)));
         if let Some(Err(TrySendError::Full(_))) = sent {
             self.lost += 1;
         }
@@ -72,7 +72,7 @@ impl Writer {
 }
 
 /// Writes until there are no more rows; `Some` is what went wrong.
-fn write_all(path: PathBuf, most_rows: u64, rows: &Receiver<Row>) -> Option<String> {
+fn write_all(path: PathBuf, most_rows: u64, rows: &Receiver<Box<Row>>) -> Option<String> {
     let mut batch = Vec::new();
     let mut opened: Option<Store> = None;
     let mut warning = None;
@@ -88,16 +88,16 @@ fn write_all(path: PathBuf, most_rows: u64, rows: &Receiver<Row>) -> Option<Stri
 }
 
 /// Waits for a row and what follows it closely; `false` when there will be none.
-fn gather(rows: &Receiver<Row>, batch: &mut Vec<Row>) -> bool {
+fn gather(rows: &Receiver<Box<Row>>, batch: &mut Vec<Row>) -> bool {
     let Ok(first) = rows.recv() else {
         return false;
     };
-    batch.push(first);
+    batch.push(*first);
     let due = Instant::now() + GATHERING;
     while batch.len() < BATCH {
         let left = due.saturating_duration_since(Instant::now());
         match rows.recv_timeout(left) {
-            Ok(row) => batch.push(row),
+            Ok(row) => batch.push(*row),
             Err(_) => break,
         }
     }

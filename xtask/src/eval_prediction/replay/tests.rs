@@ -124,3 +124,14 @@ fn rows_are_learned_later_by_the_lag() {
     );
     assert_eq!(replay(&tasks, 1 << 30, 1000).unseen[0].tasks, 400);
 }
+
+#[test]
+fn real_programs_cost_less_than_by_the_best_baseline() {
+    let trace = include_bytes!("../../../../crates/history/traces/programs.csv");
+    let tasks = super::super::trace::read(&trace[..]).unwrap();
+    let all = replay(&tasks, 4 << 30, 0).all;
+    let best = best_baseline(&all);
+    let ratio = ratio(&all[0], &all[best]);
+    assert!(ratio <= 0.8, "{ratio} of the best baseline's waste");
+    assert!(all[0].underestimates <= all[best].underestimates);
+}

@@ -1,0 +1,126 @@
+//! `saferun history`: what earlier attempts needed, and what follows from it.
+
+mod exchange;
+mod explain;
+mod record;
+mod show;
+
+pub(crate) use record::record;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use saferun_history::store::{Filter, Store, StoreError};
+use serde_json::{Value, json};
+
+use crate::args::{HistoryArgs, HistoryCommand};
+use crate::error::CliError;
+use crate::exit::Exit;
+
+/// Answers on standard output.
+///
+/// # Errors
+///
+/// The history can't be read or changed, or standard output can't be written.
+pub(super) fn history(args: &HistoryArgs) -> Result<Exit, CliError> {
+    match &args.command {
+        HistoryCommand::List { text, last, json } => {
+            show::list(&open()?, text.clone(), *last, *json)
+        }
+        HistoryCommand::Show { id, json } => show::show(&open()?, *id, *json),
+        HistoryCommand::Explain { command, json } => explain::explain(&open()?, command, *json),
+        HistoryCommand::Forget {
+            text,
+            id,
+            all,
+            json,
+        } => {
+            if text.is_none() && id.is_none() && !all {
+                return Err(CliError::usage(
+                    "forget what is not said",
+                    "give a text that the commands hold, --id ID, or --all",
+                ));
+            }
+            let filter = Filter {
+                text: text.clone(),
+                id: *id,
+                ..Filter::default()
+            };
+            let gone = open()?.forget(&filter).map_err(|error| refused(&error))?;
+            done("forgotten", gone, *json)
+        }
+        HistoryCommand::Prune { keep, json } => {
+            let gone = open()?.prune(*keep).map_err(|error| refused(&error))?;
+            done("pruned", gone, *json)
+        }
+        HistoryCommand::Export { file } => exchange::export(&open()?, file.as_deref()),
+        HistoryCommand::Import { file, json } => {
+            done("imported", exchange::import(&mut open()?, file)?, *json)
+        }
+    }
+}
+
+/// Where the history lies; `None` where there is neither a state directory nor a home.
+pub(super) fn path() -> Option<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let state = absolute("XDG_STATE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".local").join("state")))?;
+    Some(state.join("saferun").join("history.sqlite"))
+}
+
+fn open() -> Result<Store, CliError> {
+    let path = path().ok_or_else(|| {
+        CliError::usage(
+            "there is no place for a history: neither XDG_STATE_HOME nor HOME is set",
+            "set HOME to your home directory",
+        )
+    })?;
+    let store = Store::open(&path).map_err(|error| refused(&error))?;
+    if let Some(aside) = store.set_aside() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "saferun: the history was damaged and is begun anew; what there was is now {}",
+            aside.display()
+        );
+    }
+    Ok(store)
+}
+
+fn refused(error: &StoreError) -> CliError {
+    CliError::usage(
+        format!("the history can't be used: {error}"),
+        "set XDG_STATE_HOME to a directory that can be written",
+    )
+}
+
+/// One line on what was done.
+fn done(what: &str, count: usize, as_json: bool) -> Result<Exit, CliError> {
+    let text = if as_json {
+        json!({ what: count }).to_string()
+    } else {
+        format!("{count} attempts {what}")
+    };
+    say(&format!("{text}\n"))
+}
+
+fn say(text: &str) -> Result<Exit, CliError> {
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| CliError::output(&error))?;
+    Ok(Exit::Success)
+}
+
+/// A row as JSON, its number first.
+fn as_json(id: i64, row: &saferun_history::Row) -> Value {
+    let mut object = serde_json::Map::new();
+    object.insert("id".to_owned(), Value::from(id));
+    if let Ok(Value::Object(fields)) = serde_json::to_value(row) {
+        object.extend(fields);
+    }
+    Value::Object(object)
+}
