@@ -199,6 +199,7 @@ mod tests {
         lexicon.add(rename, "=called");
         lexicon.add(rename, "save game");
         lexicon.add_known("factor");
+        lexicon.add_known("reactor");
         lexicon
     }
 
@@ -208,7 +209,6 @@ mod tests {
         assert_eq!(lexicon.of("renaming", &stem("renaming").0), 1);
         assert_eq!(lexicon.of("called", &stem("called").0), 1);
         assert_eq!(lexicon.of("call", &stem("call").0), 0);
-        assert_eq!(lexicon.of_pair("sav", "gam", &mut String::new()), 0);
         let (save, game) = (stem("saved").0, stem("games").0);
         assert_eq!(lexicon.of_pair(&save, &game, &mut String::new()), 1);
         assert_eq!(
