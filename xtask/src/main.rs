@@ -1,6 +1,7 @@
 //! The project's own chores: `cargo xtask tidy`, `bench`, `simulate`, `work`.
 
 mod bench;
+mod eval_digest;
 mod eval_router;
 mod eval_prediction;
 mod record_trace;
@@ -36,6 +37,8 @@ enum Chore {
     EvalPrediction(eval_prediction::Arguments),
     /// Run real programs on inputs of many sizes and write what each needed
     RecordTrace(record_trace::Arguments),
+    /// Make digests of texts and say what they save and what they miss
+    EvalDigest(eval_digest::Arguments),
     /// Measure how well, or how fast, the router understands requests
     EvalRouter(eval_router::Arguments),
     /// Make the router's model from its labelled requests
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Chore::Simulate(arguments) => simulate::run(&arguments),
         Chore::EvalPrediction(arguments) => eval_prediction::run(&arguments),
         Chore::RecordTrace(arguments) => record_trace::run(&arguments),
+        Chore::EvalDigest(arguments) => eval_digest::run(&arguments),
         Chore::EvalRouter(arguments) => eval_router::run(&arguments),
         Chore::TrainRouter(arguments) => eval_router::run_training(&arguments),
         Chore::VmTest(arguments) => vm::run(&arguments),

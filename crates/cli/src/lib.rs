@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod artifacts;
 mod cleanup;
 mod command;
 mod error;
@@ -22,6 +23,7 @@ use std::io::Write;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+pub use artifacts::digest;
 pub use cleanup::memory_cleanup;
 pub use error::CliError;
 pub use exit::Exit;

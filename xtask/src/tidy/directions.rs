@@ -32,6 +32,7 @@ const DIRECTIONS: [(&str, &[&str]); 9] = [
             "saferun-scheduler",
             "saferun-history",
             "saferun-router",
+            "saferun-cli",
             "saferun-testbed",
         ],
     ),
