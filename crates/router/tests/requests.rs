@@ -1,9 +1,13 @@
 //! What the router makes of requests that are known to be hard.
 
+use std::sync::LazyLock;
+
 use saferun_router::{Category, Mode, Router, RuleError, Rules, SHIPPED_RULES};
 
-fn router() -> Router {
-    Router::shipped().expect("the shipped rules are right")
+fn router() -> &'static Router {
+    static ROUTER: LazyLock<Router> =
+        LazyLock::new(|| Router::shipped().expect("the shipped rules are right"));
+    &ROUTER
 }
 
 #[test]
