@@ -26,6 +26,10 @@ pub(crate) struct Arguments {
     /// Which containment to test; all when not given
     #[arg(long, value_enum)]
     tier: Vec<Tier>,
+    /// Only these tests: root-group, hogs, speed, named, greedy, writers, neighbour, killed-runner,
+    /// overhead
+    #[arg(long, value_name = "NAME")]
+    test: Vec<String>,
     /// The machine's memory, in MB
     #[arg(long, value_name = "MB", default_value_t = 1024)]
     memory: u32,
@@ -99,7 +103,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let within = Duration::from_secs(arguments.within);
     let verdicts = each_tier(tiers, |tier| {
         let (name, seeds) = (tier.name(), arguments.seeds);
-        let words = format!("saferun.tiers={name} saferun.seeds={seeds}");
+        let tests = arguments.test.join(",");
+        let words = format!("saferun.tier={name} saferun.seeds={seeds} saferun.tests={tests}");
         let mut verdict = Verdict::default();
         let ran = machine.run(accelerator, &words, within, |line| {
             if let Some(said) = verdict.take(line) {

@@ -1,5 +1,5 @@
 //! The containment tests that run inside an emulated machine, and all that they need in one
-//! program: `vm-tests tests SEEDS TIER...`, `join GROUP USER COMMAND...`, `work WORKLOAD...`.
+//! program: `vm-tests tests TIER SEEDS [TEST,...]`, `join GROUP USER COMMAND...`, `work WORKLOAD...`.
 //!
 //! What they find is said in lines that begin with `vm-test: pass`, `skip` or `fail`.
 #![deny(missing_docs)]
@@ -36,11 +36,13 @@ fn main() -> ExitCode {
 }
 
 fn tests(arguments: &[OsString]) -> ExitCode {
-    let mut words = arguments.iter().filter_map(|word| word.to_str());
-    let seeds = words.next().and_then(|word| word.parse().ok()).unwrap_or(1);
-    for tier in words {
-        checks::run(tier, seeds);
-    }
+    let word = |place: usize| arguments.get(place).and_then(|word| word.to_str());
+    let seeds = word(1).and_then(|word| word.parse().ok()).unwrap_or(1);
+    checks::run(
+        word(0).unwrap_or_default(),
+        seeds,
+        word(2).unwrap_or_default(),
+    );
     ExitCode::SUCCESS
 }
 
