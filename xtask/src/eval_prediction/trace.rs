@@ -19,10 +19,16 @@ const COLUMNS: [&str; 4] = ["template", "input_bytes", "peak_bytes", "seconds"];
 /// # Errors
 ///
 /// What is wrong, and in which line.
-pub(super) fn read(input: impl Read) -> Result<Vec<Task>, String> {
+pub(super) fn read(mut input: impl Read) -> Result<Vec<Task>, String> {
+    let mut bytes = Vec::new();
+    input
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    let bytes = bytes.as_slice();
+    let flaw = |error| flaw(error, bytes);
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_reader(input);
+        .from_reader(bytes);
     let headers = reader.headers().map_err(flaw)?.clone();
     let mut places = [0; COLUMNS.len()];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
@@ -40,20 +46,21 @@ pub(super) fn read(input: impl Read) -> Result<Vec<Task>, String> {
     let mut tasks = Vec::new();
     for record in reader.records() {
         let record = record.map_err(flaw)?;
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = || record.position().map_or(0, |start| line_at(bytes, start));
         let field = |column: usize| record.get(places[column]).unwrap_or_default();
         let number = |column: usize| -> Result<f64, String> {
             match field(column).parse::<f64>() {
                 Ok(number) if number.is_finite() && number >= 0.0 => Ok(number),
                 _ => Err(format!(
-                    "line {line}: {} is '{}', not a number from 0 on",
+                    "line {}: {} is '{}', not a number from 0 on",
+                    line(),
                     COLUMNS[column],
                     field(column).escape_debug()
                 )),
             }
         };
         if field(0).is_empty() {
-            return Err(format!("line {line}: template is empty"));
+            return Err(format!("line {}: template is empty", line()));
         }
         // A cast from floating point saturates.
         let input_bytes = match field(1) {
@@ -63,7 +70,8 @@ pub(super) fn read(input: impl Read) -> Result<Vec<Task>, String> {
         let peak_bytes = number(2)?;
         if peak_bytes < 1.0 {
             return Err(format!(
-                "line {line}: peak_bytes is 0, and no process needs nothing"
+                "line {}: peak_bytes is 0, and no process needs nothing",
+                line()
             ));
         }
         tasks.push(Task {
@@ -79,8 +87,21 @@ pub(super) fn read(input: impl Read) -> Result<Vec<Task>, String> {
     Ok(tasks)
 }
 
-fn flaw(error: csv::Error) -> String {
-    let line = error.position().map(csv::Position::line);
+/// The line of the first record from a position on: empty lines may lie between, which the
+/// reader skips.
+fn line_at(bytes: &[u8], start: &csv::Position) -> usize {
+    let start = (start.byte() as usize).min(bytes.len());
+    let rest = bytes.get(start..).unwrap_or_default();
+    let blank = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b'\n' | b'\r'))
+        .count();
+    let before = bytes.get(..start + blank).unwrap_or_default();
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+fn flaw(error: csv::Error, bytes: &[u8]) -> String {
+    let line = error.position().map(|start| line_at(bytes, start));
     let what = match error.kind() {
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..
