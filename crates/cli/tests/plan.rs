@@ -293,6 +293,8 @@ fn a_long_request_is_cut_with_a_word() {
         .env("SAFE_PARALLEL", "true");
     let output = with_input(command, long.as_bytes());
     assert_eq!(output.status.code(), Some(0));
+    let said = stderr(&output);
+    assert!(said.contains("only the first 16384 were read"), "{said}");
     let medium = "Rename the class Foo to Bar. ".repeat(1_000);
     let plan = plan(dir.path(), &[&medium]);
     let why = plan["rationale"].as_str().unwrap();

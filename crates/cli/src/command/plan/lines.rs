@@ -42,6 +42,14 @@ pub(super) fn answer(
             continue;
         }
         let verdict = router.classify(request);
+        if let Some(bytes) = verdict.cut_to_bytes {
+            // Whoever doesn't read notes loses nothing by it.
+            let _ = writeln!(
+                std::io::stderr(),
+                "note: of a request of {} bytes only the first {bytes} were read",
+                request.len()
+            );
+        }
         let line = Line {
             request,
             execution_mode: if parallel {
