@@ -2,8 +2,8 @@
 
 mod bench;
 mod eval_digest;
-mod eval_router;
 mod eval_prediction;
+mod eval_router;
 mod record_trace;
 mod simulate;
 mod tidy;
