@@ -44,7 +44,7 @@ pub use run_id::RunId;
 pub use saferun_scheduler::optimal_concurrency_at;
 pub use slot::Tier;
 pub use survey::{Survey, survey};
-pub use task::{CommandSpec, Task, TaskSource};
+pub use task::{CommandSpec, Copies, Limit, Task, TaskSource};
 
 /// Why a run could not be begun or carried on.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,9 @@
 //! A task as the executor runs it: a command with its rights.
 
 use std::ffi::{OsStr, OsString};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use saferun_scheduler::TaskId;
@@ -40,6 +42,26 @@ impl CommandSpec {
     }
 }
 
+/// Of all tasks with a limit of this name only so many run at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// What is limited, such as an agent's name.
+    pub name: Arc<str>,
+    /// How many at once. Where tasks disagree, each follows its own.
+    pub most: NonZeroUsize,
+}
+
+/// Files that get a copy of a task's output as it comes. They are made if they aren't there and
+/// added to if they are; what an attempt wrote that is run again (it made room, or was a victim
+/// of pressure) is taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copies {
+    /// For its standard output.
+    pub stdout: PathBuf,
+    /// For its standard error.
+    pub stderr: PathBuf,
+}
+
 /// One task of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
@@ -64,6 +86,11 @@ pub struct Task {
     pub after: Vec<TaskId>,
     /// Which agent does it. Nothing but recorded, in [`crate::RunEvent::TaskAdded`].
     pub agent: Option<String>,
+    /// The limits that it shares with others. Beyond them it waits, and never fails for want of
+    /// a place. Only where [`TaskSource::has_dependencies`] says so.
+    pub limits: Vec<Limit>,
+    /// Where its output is kept beside being handed on.
+    pub copies: Option<Copies>,
 }
 
 impl Task {
@@ -79,6 +106,8 @@ impl Task {
             kind: None,
             after: Vec::new(),
             agent: None,
+            limits: Vec::new(),
+            copies: None,
         }
     }
 }

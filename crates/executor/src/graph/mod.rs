@@ -12,4 +12,6 @@ pub use order::{OrderError, OrderedTasks, order};
 pub use release::{Admission, Graph, NotEarlier, Skipped};
 
 #[cfg(test)]
+mod limit_tests;
+#[cfg(test)]
 mod tests;

@@ -2,10 +2,16 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use saferun_scheduler::TaskId;
 
+use crate::task::Limit;
+
 /// Holds tasks back until everything that they depend on has succeeded.
+///
+/// A task may also take places, such as those of the agent that does it: of those that share a
+/// name only so many are out at once, and the others wait for theirs ([`Graph::add_limited`]).
 ///
 /// Each task that was added comes out exactly once: from [`Graph::next_ready`] when it may
 /// start, as [`Skipped`] when something that it depends on did not succeed, or from
@@ -33,6 +39,10 @@ pub struct Graph {
     open: HashMap<TaskId, Open>,
     /// Those of them that may start, the first added first.
     ready: BinaryHeap<Reverse<TaskId>>,
+    /// Places by name.
+    places: HashMap<Arc<str>, Places>,
+    /// How many tasks wait for a place and for nothing else.
+    parked: usize,
     /// Tasks concluded without success, each with the task whose failure that goes back to.
     lost: HashMap<TaskId, TaskId>,
     /// Open tasks that miss something.
@@ -42,9 +52,21 @@ pub struct Graph {
     dissolved: bool,
 }
 
+/// Places that share a name.
+#[derive(Debug, Clone, Default)]
+struct Places {
+    taken: usize,
+    /// Those that may start as soon as one is free, the first added first.
+    waiting: BinaryHeap<Reverse<TaskId>>,
+}
+
 /// A task that was not concluded.
 #[derive(Debug, Clone, Default)]
 struct Open {
+    /// The places that it takes.
+    limits: Vec<Limit>,
+    /// Whether it has them: it was handed out.
+    has_places: bool,
     /// How many of those that it depends on have not succeeded yet.
     missing: usize,
     /// Those that wait for it.
@@ -89,6 +111,21 @@ impl Graph {
     ///
     /// It depends on itself or on a task that was not added yet; nothing has changed then.
     pub fn add(&mut self, task: TaskId, after: &[TaskId]) -> Result<Admission, NotEarlier> {
+        self.add_limited(task, after, &[])
+    }
+
+    /// The same for a task that takes a place of each of these names when it is handed out, and
+    /// gives them back when it is concluded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Graph::add`].
+    pub fn add_limited(
+        &mut self,
+        task: TaskId,
+        after: &[TaskId],
+        limits: &[Limit],
+    ) -> Result<Admission, NotEarlier> {
         // An earlier task can't wait for a later one, so there are no cycles.
         let limit = TaskId(task.0.min(self.next));
         if let Some(&on) = after.iter().find(|&&on| on >= limit) {
@@ -114,6 +151,8 @@ impl Graph {
         self.open.insert(
             task,
             Open {
+                limits: limits.to_vec(),
+                has_places: false,
                 missing,
                 dependents: Vec::new(),
             },
@@ -128,7 +167,50 @@ impl Graph {
 
     /// The first added of the tasks that may start and were not handed out yet.
     pub fn next_ready(&mut self) -> Option<TaskId> {
-        self.ready.pop().map(|Reverse(task)| task)
+        while let Some(Reverse(task)) = self.ready.pop() {
+            let Some(open) = self.open.get_mut(&task) else {
+                continue;
+            };
+            let is_full = |limit: &&Limit| {
+                let taken = self
+                    .places
+                    .get(&limit.name)
+                    .map_or(0, |places| places.taken);
+                taken >= limit.most.get()
+            };
+            if let Some(full) = open.limits.iter().find(is_full) {
+                let places = self.places.entry(Arc::clone(&full.name)).or_default();
+                places.waiting.push(Reverse(task));
+                self.parked += 1;
+                continue;
+            }
+            open.has_places = true;
+            for limit in &open.limits {
+                self.places
+                    .entry(Arc::clone(&limit.name))
+                    .or_default()
+                    .taken += 1;
+            }
+            return Some(task);
+        }
+        None
+    }
+
+    /// Gives the places of a concluded task back; who waits for one of them is tried anew.
+    fn give_back(&mut self, open: &Open) {
+        if !open.has_places {
+            return;
+        }
+        for limit in &open.limits {
+            let Some(places) = self.places.get_mut(&limit.name) else {
+                continue;
+            };
+            places.taken = places.taken.saturating_sub(1);
+            if let Some(next) = places.waiting.pop() {
+                self.parked -= 1;
+                self.ready.push(next);
+            }
+        }
     }
 
     /// Takes the final state of a task that was handed out, and answers with those that are
@@ -138,6 +220,7 @@ impl Graph {
         let Some(open) = self.open.remove(&task) else {
             return skipped;
         };
+        self.give_back(&open);
         if succeeded {
             for dependent in open.dependents {
                 self.one_less(dependent);
@@ -172,14 +255,14 @@ impl Graph {
         }
     }
 
-    /// Whether [`Graph::next_ready`] has one to hand out.
+    /// Whether anything waits for nothing but its places, which may be free.
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
     /// How many tasks were neither handed out nor skipped.
     pub fn waiting(&self) -> usize {
-        self.blocked + self.ready.len()
+        self.blocked + self.ready.len() + self.parked
     }
 
     /// Gives up holding back: answers with all that was neither handed out nor skipped, in
@@ -188,6 +271,10 @@ impl Graph {
     pub fn dissolve(&mut self) -> Vec<TaskId> {
         self.dissolved = true;
         let mut left: Vec<TaskId> = self.ready.drain().map(|Reverse(task)| task).collect();
+        for (_, mut places) in self.places.drain() {
+            left.extend(places.waiting.drain().map(|Reverse(task)| task));
+        }
+        self.parked = 0;
         let open = std::mem::take(&mut self.open);
         left.extend(
             (open.iter())

@@ -67,6 +67,8 @@ pub(crate) struct Attempt {
     pub(crate) must_thaw: bool,
     /// That its slot can't be read was said.
     pub(crate) unreadable: bool,
+    /// Where the copies of its output ended before.
+    pub(crate) marks: Vec<super::copy::Mark>,
 }
 
 impl Attempt {
@@ -96,6 +98,7 @@ impl Attempt {
             ended: None,
             must_thaw: false,
             unreadable: false,
+            marks: Vec::new(),
         }
     }
 

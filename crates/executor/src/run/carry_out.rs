@@ -75,7 +75,19 @@ impl Run<'_> {
             Ok(launched) => launched,
             Err(error) => return self.not_started(id, number, &name, &error, further),
         };
-        let attempt = Attempt::new(Arc::clone(&name), number, slot, task.timeout, now);
+        let mut attempt = Attempt::new(Arc::clone(&name), number, slot, task.timeout, now);
+        let copies = match super::copy::open(task.copies.as_ref()) {
+            Ok((copies, marks)) => {
+                attempt.marks = marks;
+                copies
+            }
+            // The task runs all the same, and its output is handed on.
+            Err(error) => {
+                let named = name.to_string_lossy();
+                self.emit(&RunEvent::Note(format!("{named:?}: {error}")));
+                (None, None)
+            }
+        };
         self.active.insert(id, attempt);
         let watch = Watch {
             task: id,
@@ -91,6 +103,7 @@ impl Run<'_> {
             tag: self.tag(&name),
             writer: self.writer.clone(),
             spool: Arc::clone(&self.spool),
+            copies,
         };
         tokio::spawn(watch.run(self.ended.clone()));
         let pid = launched.child.pid;

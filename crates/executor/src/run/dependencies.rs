@@ -46,7 +46,7 @@ impl Run<'_> {
     /// It names a task that doesn't come before it.
     pub(super) fn take_in(&mut self, id: TaskId, task: &Task) -> Result<(), String> {
         let Some(dependencies) = &mut self.dependencies else {
-            if !task.after.is_empty() {
+            if !task.after.is_empty() || !task.limits.is_empty() {
                 return Err(format!(
                     "task {} depends on others, but its source says that none does; use OrderedTasks",
                     id.0
@@ -58,7 +58,7 @@ impl Run<'_> {
         let name = Arc::new(task.name.clone());
         dependencies.names.push(Arc::clone(&name));
         let dissolved = dependencies.graph.is_dissolved();
-        let added = dependencies.graph.add(id, &task.after);
+        let added = (dependencies.graph).add_limited(id, &task.after, &task.limits);
         let admission = added.map_err(|error| error.to_string())?;
         let after = (task.after.iter())
             .map(|&on| (on, dependencies.name(on)))

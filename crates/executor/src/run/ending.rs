@@ -141,7 +141,15 @@ impl Run<'_> {
         let runs_again = matches!(end, AttemptEnd::Preempted)
             || (matches!(end, AttemptEnd::Victim(_))
                 && self.tasks.get(&id).is_some_and(|task| task.restartable));
-        if !runs_again {
+        if runs_again {
+            for mark in &attempt.marks {
+                if let Err(error) = mark.take_back() {
+                    self.emit(&RunEvent::Note(format!(
+                        "the copy of an attempt's output could not be taken back: {error}"
+                    )));
+                }
+            }
+        } else {
             let tag = self.tag(&attempt.name);
             if let Err(error) = self.sequence.add(id, tag, ended.captured) {
                 self.emit(&RunEvent::Note(format!(

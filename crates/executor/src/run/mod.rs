@@ -3,6 +3,7 @@
 mod attempt;
 mod carry_out;
 mod clock;
+mod copy;
 mod dependencies;
 mod ending;
 mod feed;

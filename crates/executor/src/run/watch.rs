@@ -8,6 +8,7 @@ use rustix::process::{WaitId, WaitIdOptions};
 use saferun_scheduler::TaskId;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::copy::CopyFile;
 use crate::output::sequence::Captured;
 use crate::output::spool::Spool;
 use crate::output::writer::Writer;
@@ -68,6 +69,8 @@ pub(crate) struct Watch {
     pub(crate) tag: Option<Arc<[u8]>>,
     pub(crate) writer: Writer,
     pub(crate) spool: Arc<Option<Spool>>,
+    /// Where output is copied to as it comes.
+    pub(crate) copies: (Option<CopyFile>, Option<CopyFile>),
 }
 
 impl Watch {
@@ -93,8 +96,9 @@ impl Watch {
 
     async fn watch(self) -> io::Result<Ended> {
         let pidfd = Readable::new(self.pidfd)?;
-        let mut stdout = Pipe::new(self.stdout, Stream::Stdout, self.flow)?;
-        let mut stderr = Pipe::new(self.stderr, Stream::Stderr, self.flow)?;
+        let (out, err) = self.copies;
+        let mut stdout = Pipe::new(self.stdout, Stream::Stdout, self.flow, out)?;
+        let mut stderr = Pipe::new(self.stderr, Stream::Stderr, self.flow, err)?;
         let sink = Sink {
             tag: self.tag,
             writer: self.writer,
@@ -119,9 +123,12 @@ impl Watch {
             task: self.task,
             attempt: self.attempt,
             status: reap(pidfd.get()),
-            trouble: stdout.spool_error.or(stderr.spool_error).map(|error| {
-                format!("output could not be kept on disk ({error}) and was handed on at once")
-            }),
+            trouble: match stdout.spool_error.or(stderr.spool_error) {
+                Some(error) => Some(format!(
+                    "output could not be kept on disk ({error}) and was handed on at once"
+                )),
+                None => stdout.copy_error.or(stderr.copy_error),
+            },
             captured: Captured {
                 stdout: stdout.capture,
                 stderr: stderr.capture,
@@ -144,10 +151,12 @@ struct Pipe {
     capture: crate::output::capture::Capture,
     line: Vec<u8>,
     spool_error: Option<String>,
+    copy: Option<CopyFile>,
+    copy_error: Option<String>,
 }
 
 impl Pipe {
-    fn new(fd: OwnedFd, stream: Stream, flow: Flow) -> io::Result<Self> {
+    fn new(fd: OwnedFd, stream: Stream, flow: Flow, copy: Option<CopyFile>) -> io::Result<Self> {
         Ok(Self {
             fd: Readable::new(fd)?,
             stream,
@@ -156,6 +165,8 @@ impl Pipe {
             capture: crate::output::capture::Capture::default(),
             line: Vec::new(),
             spool_error: None,
+            copy,
+            copy_error: None,
         })
     }
 
@@ -207,6 +218,17 @@ impl Pipe {
     }
 
     fn take(&mut self, bytes: &[u8], sink: &Sink) {
+        if let Some(copy) = &mut self.copy
+            && let Err(error) = copy.add(bytes)
+        {
+            // The task is not to blame, and its output is still handed on.
+            self.copy = None;
+            self.copy_error = Some(format!("a copy of its output can't be written: {error}"));
+        }
+        self.hand_on(bytes, sink);
+    }
+
+    fn hand_on(&mut self, bytes: &[u8], sink: &Sink) {
         match self.flow {
             Flow::Live => {
                 sink.writer
@@ -222,7 +244,7 @@ impl Pipe {
                     if let Ok(data) = capture.into_data() {
                         sink.writer.write(self.stream, sink.tag.clone(), data);
                     }
-                    self.take(bytes, sink);
+                    self.hand_on(bytes, sink);
                 }
             }
         }

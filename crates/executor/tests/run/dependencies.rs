@@ -268,3 +268,52 @@ fn a_batch_is_filled_with_what_may_start() {
         assert_eq!(batches, [2, 2, 1]);
     });
 }
+
+#[test]
+fn a_shared_limit_holds_while_the_tasks_run() {
+    each(|containment| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = dir.path().display();
+        // Each leaves its mark while it runs and counts those that are there.
+        let one = |number: usize| {
+            let script = format!(
+                "mkdir {place}/{number}; ls {place} | wc -l; sleep 0.05; rmdir {place}/{number}"
+            );
+            let mut task = shell(&script);
+            task.limits = vec![saferun_executor::Limit {
+                name: Arc::from("one agent"),
+                most: std::num::NonZeroUsize::new(2).expect("more than none"),
+            }];
+            task
+        };
+        let tasks = ordered((0..8).map(one).collect());
+        let ran = start(tasks, containment, |options| options.concurrency = count(8)).finish();
+        let text = ran.text();
+        let counts: Vec<u32> = (text.split_ascii_whitespace())
+            .map(|count| count.parse().expect("a number"))
+            .collect();
+        assert_eq!(counts.len(), 8, "{text:?}");
+        assert!(counts.iter().all(|count| *count <= 2), "{counts:?}");
+        assert_eq!(counts.iter().max(), Some(&2), "{counts:?}");
+    });
+}
+
+#[test]
+fn a_copy_of_the_output_is_kept_beside_handing_it_on() {
+    each(|containment| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut task = shell("seq 100000; echo wrong >&2; exit 3");
+        task.retries = 1;
+        let copies = saferun_executor::Copies {
+            stdout: dir.path().join("stdout"),
+            stderr: dir.path().join("stderr"),
+        };
+        task.copies = Some(copies.clone());
+        let ran = start(ordered(vec![task]), containment, |_| {}).finish();
+        let kept = std::fs::read_to_string(&copies.stdout).expect("is there");
+        // Both attempts failed by themselves, so both are kept.
+        assert_eq!(kept.lines().count(), 200_000);
+        assert_eq!(kept, ran.text());
+        assert_eq!(std::fs::read_to_string(&copies.stderr).expect("is there"), "wrong\nwrong\n");
+    });
+}
