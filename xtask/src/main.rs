@@ -4,6 +4,7 @@ mod bench;
 mod eval_digest;
 mod eval_prediction;
 mod eval_router;
+mod model_check;
 mod record_trace;
 mod simulate;
 mod tidy;
@@ -31,6 +32,8 @@ enum Chore {
     Bench(bench::Arguments),
     /// Drive the scheduler in virtual time through hundreds of runs
     Simulate(simulate::Arguments),
+    /// Drive the scheduler through every path of small worlds and check every promise
+    ModelCheck(model_check::Arguments),
     /// Test containment on a kernel of its own, in an emulated machine
     VmTest(vm::Arguments),
     /// Replay a trace through the prediction and beside it through simpler ways
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Simulate(arguments) => simulate::run(&arguments),
+        Chore::ModelCheck(arguments) => model_check::run(&arguments),
         Chore::EvalPrediction(arguments) => eval_prediction::run(&arguments),
         Chore::RecordTrace(arguments) => record_trace::run(&arguments),
         Chore::EvalDigest(arguments) => eval_digest::run(&arguments),
