@@ -100,9 +100,17 @@ fn help_command(arguments: &[OsString]) -> String {
 
 fn command_word(arguments: &[OsString]) -> Option<&str> {
     let word = arguments.get(1)?.to_str()?;
-    ["run", "plan", "agents", "status", "demo", "config", "completions"]
-        .contains(&word)
-        .then_some(word)
+    [
+        "run",
+        "plan",
+        "agents",
+        "status",
+        "demo",
+        "config",
+        "completions",
+    ]
+    .contains(&word)
+    .then_some(word)
 }
 
 fn first_not_text(arguments: &[OsString]) -> String {
