@@ -35,10 +35,11 @@ pub use limiter::{
 };
 pub use notice::Notice;
 pub use options::{
-    Concurrency, Containment, DEFAULT_THRESHOLD_BYTES, GuardProgram, OutputMode, OutputOptions, RunOptions, Sinks,
+    Concurrency, Containment, DEFAULT_THRESHOLD_BYTES, GuardProgram, OutputMode, OutputOptions,
+    RunOptions, Sinks,
 };
-pub use run::launch::{RUN_VARIABLE, TASK_VARIABLE};
 pub use output::spool::spool_file;
+pub use run::launch::{RUN_VARIABLE, TASK_VARIABLE};
 pub use run::{LEAST_BUDGET, run};
 pub use run_id::RunId;
 pub use saferun_scheduler::optimal_concurrency_at;

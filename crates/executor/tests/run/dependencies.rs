@@ -314,6 +314,9 @@ fn a_copy_of_the_output_is_kept_beside_handing_it_on() {
         // Both attempts failed by themselves, so both are kept.
         assert_eq!(kept.lines().count(), 200_000);
         assert_eq!(kept, ran.text());
-        assert_eq!(std::fs::read_to_string(&copies.stderr).expect("is there"), "wrong\nwrong\n");
+        assert_eq!(
+            std::fs::read_to_string(&copies.stderr).expect("is there"),
+            "wrong\nwrong\n"
+        );
     });
 }
