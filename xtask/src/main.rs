@@ -1,6 +1,7 @@
 //! The project's own chores: `cargo xtask tidy`, `bench`, `simulate`, `work`.
 
 mod bench;
+mod chaos;
 mod eval_digest;
 mod eval_prediction;
 mod eval_router;
@@ -32,6 +33,8 @@ enum Chore {
     Bench(bench::Arguments),
     /// Drive the scheduler in virtual time through hundreds of runs
     Simulate(simulate::Arguments),
+    /// Play random mixes of unruly tasks with random blows, and judge each run
+    Chaos(chaos::Arguments),
     /// Drive the scheduler through every path of small worlds and check every promise
     ModelCheck(model_check::Arguments),
     /// Test containment on a kernel of its own, in an emulated machine
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Simulate(arguments) => simulate::run(&arguments),
+        Chore::Chaos(arguments) => chaos::run(&arguments),
         Chore::ModelCheck(arguments) => model_check::run(&arguments),
         Chore::EvalPrediction(arguments) => eval_prediction::run(&arguments),
         Chore::RecordTrace(arguments) => record_trace::run(&arguments),

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::random::SplitMix64;
 use crate::size::MIB;
@@ -10,6 +11,23 @@ use crate::size::MIB;
 /// Writes `size` bytes that don't compress and deletes the file, whatever happened.
 pub(super) fn write(path: &Path, size: u64) -> io::Result<()> {
     let outcome = fill(path, size);
+    let removed = fs::remove_file(path);
+    outcome.and(removed)
+}
+
+/// Writes `size` bytes and reads them again and again until `time` is over, so that they fill the
+/// kernel's file cache; then deletes the file, whatever happened.
+pub(super) fn read(path: &Path, size: u64, time: Duration) -> io::Result<()> {
+    let end = Instant::now() + time;
+    let outcome = fill(path, size).and_then(|()| {
+        while Instant::now() < end {
+            let read = io::copy(&mut File::open(path)?, &mut io::sink())?;
+            if read != size {
+                return Err(io::Error::other(format!("{read} of {size} bytes read")));
+            }
+        }
+        Ok(())
+    });
     let removed = fs::remove_file(path);
     outcome.and(removed)
 }
@@ -40,6 +58,8 @@ mod tests {
         fill(&path, MIB + 5).expect("room on disk");
         assert_eq!(fs::metadata(&path).expect("a file").len(), MIB + 5);
         write(&path, 10).expect("room on disk");
+        assert!(!path.exists());
+        read(&path, MIB + 5, Duration::from_millis(20)).expect("room on disk");
         assert!(!path.exists());
     }
 }

@@ -6,8 +6,8 @@ use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -45,6 +45,16 @@ impl Again {
         words.push("--memory".into());
         words.push(stay.memory.to_string().into());
         words
+    }
+
+    /// Starts a process that maps what is shared under this path.
+    pub(super) fn attach(&self, path: &Path, time: Duration) -> io::Result<Child> {
+        Command::new(self.program()?)
+            .args(self.words.iter().skip(1))
+            .arg("attach")
+            .arg(path)
+            .args(["--seconds", &time.as_secs_f64().to_string()])
+            .spawn()
     }
 
     fn command(&self, work: &str, stay: &Stay) -> io::Result<Command> {

@@ -8,6 +8,7 @@ mod family;
 mod grow;
 mod pages;
 mod report;
+mod sharing;
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -59,6 +60,30 @@ enum Work {
         #[arg(long, value_parser = size::parse)]
         size: u64,
     },
+    /// Write a file, read it again and again, and delete it
+    Read {
+        /// The file to write and read
+        #[arg(long)]
+        file: PathBuf,
+        /// How much
+        #[arg(long, value_parser = size::parse)]
+        size: u64,
+        /// For how long to read
+        #[arg(long, value_parser = seconds, default_value = "1")]
+        seconds: Duration,
+    },
+    /// Grow memory that other processes map as well
+    Share {
+        /// How many others
+        #[arg(default_value_t = 2)]
+        members: u32,
+        /// How much memory
+        #[arg(long, value_parser = size::parse)]
+        peak: u64,
+        /// How long to live when nothing holds it up
+        #[arg(long, value_parser = seconds)]
+        seconds: Duration,
+    },
     /// Stay alive and ignore TERM, INT and HUP
     Deaf(Stay),
     /// Leave a daemon behind (double-forked, in a session of its own) and exit at once
@@ -93,6 +118,15 @@ enum Work {
     },
     /// Print what was inherited: signal mask, ignored signals, descriptors, session and group
     Sigs,
+    /// Map what another process shares
+    #[command(hide = true)]
+    Attach {
+        /// Where it can be opened
+        path: PathBuf,
+        /// For how long
+        #[arg(long, value_parser = seconds)]
+        seconds: Duration,
+    },
     /// Found a session, leave a process behind and exit
     #[command(hide = true)]
     Forsake(Stay),
@@ -193,6 +227,17 @@ fn run(work: Work, again: &family::Again) -> io::Result<ExitCode> {
         Work::Flat(life) => life.live(Shape::Flat)?,
         Work::Greedy => grow::take_all()?,
         Work::Write { file, size } => disk::write(&file, size)?,
+        Work::Read {
+            file,
+            size,
+            seconds,
+        } => disk::read(&file, size, seconds)?,
+        Work::Share {
+            members,
+            peak,
+            seconds,
+        } => sharing::share(again, members, peak, seconds)?,
+        Work::Attach { path, seconds } => sharing::attach(&path, seconds)?,
         Work::Deaf(stay) => family::deaf(again, &stay)?,
         Work::Daemon(stay) => family::daemon(again, &stay)?,
         Work::Setsid(stay) => family::own_session(again, &stay)?,

@@ -3,10 +3,11 @@
 //! An allocator may keep what is freed; a mapping of one's own goes back at once, so that curves
 //! that fall do fall.
 
+use std::fs::File;
 use std::io;
 use std::ptr;
 
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 const PAGE: usize = 4096;
 
@@ -41,6 +42,36 @@ impl Pages {
         let pages = Self { start, length };
         for offset in (0..length).step_by(PAGE) {
             // SAFETY: `offset` lies inside the mapping, which is writable and ours alone.
+            unsafe { start.cast::<u8>().add(offset).write_volatile(1) };
+        }
+        Ok(pages)
+    }
+}
+
+impl Pages {
+    /// Maps this many bytes of a file, shared with whoever else maps it, and touches each page.
+    ///
+    /// # Errors
+    /// When the kernel refuses the mapping. The file must be at least so long.
+    pub(super) fn shared(file: &File, length: usize) -> io::Result<Self> {
+        if file.metadata()?.len() < length as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        // SAFETY: the kernel picks an address where nothing of ours is mapped.
+        let start = unsafe {
+            mmap(
+                ptr::null_mut(),
+                length,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::SHARED,
+                file,
+                0,
+            )
+        }?;
+        let pages = Self { start, length };
+        for offset in (0..length).step_by(PAGE) {
+            // SAFETY: `offset` lies inside the mapping, which is writable; the file is as long,
+            // and nobody shortens it.
             unsafe { start.cast::<u8>().add(offset).write_volatile(1) };
         }
         Ok(pages)

@@ -20,8 +20,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use crate::Failure;
-use programs::Programs;
-pub(crate) use programs::installed;
+pub(crate) use programs::{Programs, installed};
 
 /// Measure the real program against other ways to run the same commands.
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,7 @@ const WARM_UP: u64 = 3 << 30;
 /// Where the measured programs lie: in a directory of their own that any user can reach, so that
 /// nothing that is built meanwhile changes them.
 #[derive(Debug)]
-pub(super) struct Programs {
+pub(crate) struct Programs {
     directory: tempfile::TempDir,
     target: PathBuf,
 }
@@ -22,7 +22,7 @@ pub(super) struct Programs {
 impl Programs {
     /// Takes the programs from a directory, else builds them optimised; copies them and warms the
     /// machine up.
-    pub(super) fn take(from: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn take(from: Option<&Path>) -> Result<Self, Failure> {
         let target = Metadata::read()?.target_directory;
         let (saferun, workload) = match from {
             Some(given) => (given.join("saferun"), given.join("workload")),
@@ -49,17 +49,17 @@ impl Programs {
     }
 
     /// The program that this project is about.
-    pub(super) fn saferun(&self) -> PathBuf {
+    pub(crate) fn saferun(&self) -> PathBuf {
         self.directory.path().join("saferun")
     }
 
     /// The memory-hungry workloads.
-    pub(super) fn workload(&self) -> PathBuf {
+    pub(crate) fn workload(&self) -> PathBuf {
         self.directory.path().join("workload")
     }
 
     /// A directory that goes with the run.
-    pub(super) fn scratch(&self) -> &Path {
+    pub(crate) fn scratch(&self) -> &Path {
         self.directory.path()
     }
 

@@ -86,7 +86,7 @@ pub(super) fn check_action(
     }
 }
 
-/// Nothing is started beside others where what they use now leaves no room; and where every peak
+/// Nothing is started beside others where what was read of them leaves no room; and where every peak
 /// is known and nothing may be ended, the peaks of all that run fit.
 fn check_room(world: &World, task: &Task, setting: &Setting) -> Result<(), String> {
     let mut live = world
@@ -98,7 +98,7 @@ fn check_room(world: &World, task: &Task, setting: &Setting) -> Result<(), Strin
         return Ok(());
     }
     let (used, peaks) = live.fold((0, 0), |sum, other| {
-        (sum.0 + other.uses(), sum.1 + other.peak)
+        (sum.0 + other.read, sum.1 + other.peak)
     });
     if used > BUDGET {
         return Err(format!("started beside {used} bytes, past the budget"));

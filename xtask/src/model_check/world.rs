@@ -61,6 +61,8 @@ pub(super) struct Task {
     pub(super) grown: u8,
     /// What it has of the next step, in bytes, where there was no room for all of it.
     part: u64,
+    /// What it used when memory was last read.
+    pub(super) read: u64,
     /// It wanted to grow at the last reading, and there was no room.
     pub(super) held: bool,
     /// Readings for which it may still do nothing.
@@ -119,6 +121,7 @@ impl World {
                 place: Place::Waiting,
                 grown: 0,
                 part: 0,
+                read: 0,
                 held: false,
                 pauses: setting.bounds.pauses,
                 attempts: 0,
@@ -129,6 +132,7 @@ impl World {
                 restartable: setting.telling != Telling::OnceOnly,
                 retries: 1,
                 kind: None,
+                hint: None,
             };
             world.on(Event::Added(spec), None, setting)?;
         }
@@ -343,6 +347,9 @@ impl World {
         if !readable {
             return self.on(Event::Unread, None, setting);
         }
+        for task in &mut self.tasks {
+            task.read = task.uses();
+        }
         let tasks: Vec<TaskReading> = (0..)
             .zip(&self.tasks)
             .filter(|(_, task)| task.is_active())
@@ -381,6 +388,7 @@ impl World {
         {
             task.place = Place::Waiting;
             (task.grown, task.part, task.held) = (0, 0, false);
+            task.read = 0;
         }
         for action in &actions {
             rules::check_action(self, action, champion, exited, setting)?;

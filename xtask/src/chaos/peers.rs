@@ -1,0 +1,87 @@
+//! The same mixes under other programs.
+
+use std::path::Path;
+use std::process::Command;
+
+use saferun_testbed::cage::Cage;
+
+use super::judge::{Verdict, ends_of};
+use super::plan::{Ending, Plan};
+
+/// A way to run the same lines.
+pub(super) struct Peer {
+    pub(super) name: &'static str,
+    program: Program,
+    arguments: &'static [&'static str],
+}
+
+enum Program {
+    /// Ourselves.
+    Own,
+    Other(&'static str),
+}
+
+pub(super) const PEERS: [Peer; 4] = [
+    Peer {
+        name: "unlimited",
+        program: Program::Own,
+        arguments: &[
+            "run",
+            "--strategy",
+            "unlimited",
+            "--progress",
+            "none",
+            "-j24",
+        ],
+    },
+    Peer {
+        name: "parallel --memsuspend",
+        program: Program::Other("parallel"),
+        arguments: &["-j24", "--memsuspend", "100M", "--retries", "5"],
+    },
+    Peer {
+        name: "parallel --memfree",
+        program: Program::Other("parallel"),
+        arguments: &["-j24", "--memfree", "100M", "--retries", "5"],
+    },
+    Peer {
+        name: "xargs",
+        program: Program::Other("xargs"),
+        // A task that is killed would else stop it at once.
+        arguments: &["-I{}", "sh", "-c", "{} || exit 1"],
+    },
+];
+
+impl Peer {
+    pub(super) fn is_here(&self) -> bool {
+        match self.program {
+            Program::Own => true,
+            Program::Other(name) => super::is_here(name),
+        }
+    }
+
+    pub(super) fn command(&self, cage: &Cage, own: &Path, tasks: usize) -> Command {
+        let mut command = match self.program {
+            Program::Own => cage.command(own),
+            Program::Other(name) => cage.command(name),
+        };
+        if let Program::Other("xargs") = self.program {
+            command.arg(format!("-P{tasks}"));
+        }
+        command.args(self.arguments);
+        command
+    }
+}
+
+/// What came to its end and what did not, by the tasks' own records.
+pub(super) fn count(plan: &Plan, directory: &Path) -> Verdict {
+    let mut verdict = Verdict::default();
+    for (number, job) in (0..).zip(&plan.jobs) {
+        let ends = ends_of(directory, number);
+        if job.ending == Ending::Done {
+            verdict.lost += u64::from(ends == 0);
+        }
+        verdict.doubled += u64::from(ends > 1);
+    }
+    verdict
+}
