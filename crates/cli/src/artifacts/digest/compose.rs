@@ -381,7 +381,7 @@ fn add_lines(
     room: &mut Room,
 ) {
     let shortest = lines.iter().map(|line| line.len() as u64 + 1).min();
-    let Some(shortest) = shortest.filter(|bytes| bytes + label.len() as u64 + 1 <= room.0) else {
+    let Some(shortest) = shortest.filter(|bytes| bytes + (label.len() as u64) < room.0) else {
         return;
     };
     room.0 -= label.len() as u64 + 1;
