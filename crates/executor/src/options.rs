@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use saferun_memory::Amount;
-use saferun_scheduler::{Halt, Preempt, Strategy};
+use saferun_scheduler::{Halt, Order, Preempt, Strategy};
 
 /// The threshold of session memory where nobody has set one: 4096 MiB.
 pub const DEFAULT_THRESHOLD_BYTES: u64 = 4096 << 20;
@@ -85,6 +85,8 @@ pub struct RunOptions {
     pub strategy: Strategy,
     /// How eagerly running work is ended to make room.
     pub preempt: Preempt,
+    /// Which of the waiting tasks are tried first.
+    pub order: Order,
     /// How many tasks run at once.
     pub concurrency: Concurrency,
     /// Strictly above so many bytes of session memory ([`saferun_memory::memory_usage`]) tasks
@@ -119,6 +121,7 @@ impl Default for RunOptions {
         Self {
             strategy: Strategy::default(),
             preempt: Preempt::default(),
+            order: Order::default(),
             concurrency: Concurrency::Auto,
             threshold: None,
             memory: None,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use saferun_scheduler::TaskId;
+use saferun_scheduler::{Hint, TaskId};
 
 /// A program with its arguments and surroundings. Arguments are bytes and reach the program
 /// unchanged.
@@ -79,6 +79,8 @@ pub struct Task {
     pub timeout: Option<Duration>,
     /// Tasks of one template are expected to need alike.
     pub kind: Option<u64>,
+    /// What earlier runs say that it needs, if they say anything.
+    pub hint: Option<Hint>,
     /// Earlier tasks of the source that must have succeeded before this one starts; the source's
     /// first task is `TaskId(0)`. If one of them does not succeed, this one is skipped. Only
     /// where [`TaskSource::has_dependencies`] says so; [`crate::OrderedTasks`] brings tasks that
@@ -104,6 +106,7 @@ impl Task {
             retries: 0,
             timeout: None,
             kind: None,
+            hint: None,
             after: Vec::new(),
             agent: None,
             limits: Vec::new(),

@@ -43,6 +43,7 @@ fn main() -> Result<(), String> {
             restartable: true,
             retries: 0,
             kind: Some(1),
+            hint: None,
         }));
     }
     world.tell(Event::SourceDrained);

@@ -10,15 +10,17 @@ use crate::hold::Hold;
 use crate::profile::{Profile, Shape};
 use crate::queue::Waiting;
 use crate::tuning::{
-    CONTENDER, CORES_FACTOR, FOREIGN_SECONDS, PASSED_OVER, PASSED_OVER_PER_ACTIVE, SATURATED,
-    WINDOW,
+    CONTENDER, CORES_FACTOR, FOREIGN_SECONDS, HINTED_WINDOW, PASSED_OVER, PASSED_OVER_PER_ACTIVE,
+    SATURATED, WINDOW,
 };
-use crate::{Scheduler, Strategy};
+use crate::{Order, Scheduler, Strategy};
 
 /// The state of admission between events, and buffers that are reused.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Admission {
     hold: Option<Hold>,
+    /// Whether a task has come that waits for the next reading to be tried.
+    put_off: bool,
     /// The figures of the latest start, for the sanity check.
     latest: Option<Figures>,
     /// Until when (seconds) the system is not asked for another process.
@@ -27,7 +29,7 @@ pub(crate) struct Admission {
     foreign_since: Option<f64>,
     profile: Profile,
     order: Vec<Candidate>,
-    picks: Vec<usize>,
+    picks: Vec<u64>,
 }
 
 /// By which figures a task was started.
@@ -43,14 +45,26 @@ pub(crate) struct Figures {
 
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
+    /// It was passed over so often that it comes before all others.
+    overdue: bool,
     seconds: f64,
+    /// Its place in the queue.
     arrival: u64,
-    place: usize,
 }
 
 impl Admission {
     pub(crate) fn hold(&self) -> Option<Hold> {
         self.hold
+    }
+
+    /// Lets tasks that just came wait for the next reading.
+    pub(crate) fn put_off(&mut self) {
+        self.put_off = true;
+        self.hold.get_or_insert(Hold::Unread);
+    }
+
+    pub(crate) fn is_put_off(&self) -> bool {
+        self.put_off
     }
 
     pub(crate) fn latest(&self) -> Option<Figures> {
@@ -61,6 +75,7 @@ impl Admission {
 impl Scheduler {
     /// Starts what may be started now, and notes what keeps the next one waiting.
     pub(crate) fn admit(&mut self, actions: &mut Vec<Action>) {
+        self.admission.put_off = false;
         self.reach_checkpoint(actions);
         self.admission.hold = if self.queue.is_empty() {
             None
@@ -87,8 +102,9 @@ impl Scheduler {
     }
 
     fn admit_all(&mut self, actions: &mut Vec<Action>) -> Option<Hold> {
-        while !self.queue.is_empty() && self.active.len() < self.count_limit() {
-            let waiting = self.queue.take(0);
+        while self.active.len() < self.count_limit()
+            && let Some(waiting) = self.queue.take_first()
+        {
             self.start(waiting, None, actions);
         }
         (!self.queue.is_empty()).then_some(Hold::Concurrency)
@@ -98,9 +114,9 @@ impl Scheduler {
     /// everything. Only foreign memory is waited for, for a while.
     fn admit_first(&mut self, actions: &mut Vec<Action>) -> Option<Hold> {
         self.order_candidates(true);
-        let place = self.admission.order.first()?.place;
+        let place = self.admission.order.first()?.arrival;
         let outlook = self.outlook();
-        let waiting = self.queue.get(place);
+        let waiting = self.queue.get(place)?;
         let shape = outlook.of_waiting(waiting);
         let expected_peak = outlook.peak(&waiting.spec);
         let (needed, budget) = (shape.peak(), self.memory.budget);
@@ -120,7 +136,7 @@ impl Scheduler {
             budget,
             alone: true,
         });
-        let waiting = self.queue.take(place);
+        let waiting = self.queue.take(place)?;
         self.start(waiting, expected_peak, actions);
         if self.queue.is_empty() {
             None
@@ -169,30 +185,35 @@ impl Scheduler {
             .is_some_and(|until| now < until)
     }
 
-    /// The waiting tasks in the order in which they are tried: the longest first, ties by
-    /// arrival.
+    /// The waiting tasks in the order in which they are tried: the longest first (or the first to
+    /// come), ties by arrival. Looked at are those that came first and those known to be longest.
     fn order_candidates(&mut self, held_too: bool) {
         let mut order = std::mem::take(&mut self.admission.order);
         order.clear();
         let outlook = self.outlook();
-        for (place, waiting) in self.queue.iter().enumerate() {
-            let is_held = waiting.held_until > self.exits && !held_too;
-            if is_held || !self.course.takes(waiting.spec.id) {
-                continue;
-            }
-            if order.len() == WINDOW {
-                break;
-            }
-            let seconds = outlook.seconds(&waiting.spec);
-            order.push(Candidate {
-                seconds,
-                arrival: waiting.arrival,
-                place,
-            });
+        let by_length = self.config.order == Order::Longest;
+        let patience = HINTED_WINDOW as u64 + self.bearable_exits();
+        let may_start = |waiting: &&Waiting| {
+            (held_too || waiting.held_until <= self.exits) && self.course.takes(waiting.spec.id)
+        };
+        let candidate = |waiting: &Waiting| Candidate {
+            overdue: self.exits - waiting.waiting_since > patience,
+            seconds: outlook.seconds(&waiting.spec),
+            arrival: waiting.arrival,
+        };
+        order.extend((self.queue.iter().filter(may_start).take(WINDOW)).map(candidate));
+        if by_length && order.len() == WINDOW {
+            let last = order.last().map_or(0, |candidate| candidate.arrival);
+            let longest = (self.queue.longest()).filter(|waiting| waiting.arrival > last);
+            order.extend(longest.filter(may_start).take(WINDOW).map(candidate));
         }
         order.sort_unstable_by(|a, b| {
-            b.seconds
-                .total_cmp(&a.seconds)
+            let longer = match by_length && !(a.overdue && b.overdue) {
+                true => b.seconds.total_cmp(&a.seconds),
+                false => std::cmp::Ordering::Equal,
+            };
+            (b.overdue.cmp(&a.overdue))
+                .then(longer)
                 .then(a.arrival.cmp(&b.arrival))
         });
         self.admission.order = order;
@@ -223,10 +244,12 @@ impl Scheduler {
         let (mut hold, mut fresh_fit, mut reserved) = (None, true, false);
         let mut busy = self.busy_cores();
         for candidate in &admission.order {
-            let waiting = self.queue.get(candidate.place);
+            let Some(waiting) = self.queue.get(candidate.arrival) else {
+                continue;
+            };
             let is_fresh = waiting.past.attempts == 0
                 && matches!(outlook.known(&waiting.spec), Known::Nothing);
-            if is_fresh && !fresh_fit && waiting.spec.restartable {
+            if is_fresh && !fresh_fit && waiting.spec.restartable && !candidate.overdue {
                 continue;
             }
             if waiting.alone {
@@ -240,7 +263,7 @@ impl Scheduler {
             let expected = admission.profile.peak_with(&shape, 0.0);
             if expected <= budget {
                 admission.profile.add(&shape, 0.0);
-                admission.picks.push(candidate.place);
+                admission.picks.push(candidate.arrival);
                 admission.latest = Some(Figures {
                     expected,
                     budget,
@@ -257,7 +280,7 @@ impl Scheduler {
             }
             hold = hold.or_else(|| Some(memory_hold(&shape, expected, budget)));
             fresh_fit &= !is_fresh;
-            if !is_fresh && !reserved && self.was_passed_over(waiting) {
+            if (!is_fresh || candidate.overdue) && !reserved && self.was_passed_over(waiting) {
                 reserved = true;
                 match admission.profile.earliest_fit(&shape, budget) {
                     Some(after) => admission.profile.add(&shape, after),
@@ -270,8 +293,11 @@ impl Scheduler {
     }
 
     fn was_passed_over(&self, waiting: &Waiting) -> bool {
-        let active = self.active.len() as u64;
-        self.exits - waiting.waiting_since > PASSED_OVER_PER_ACTIVE * active + PASSED_OVER
+        self.exits - waiting.waiting_since > self.bearable_exits()
+    }
+
+    fn bearable_exits(&self) -> u64 {
+        PASSED_OVER_PER_ACTIVE * self.active.len() as u64 + PASSED_OVER
     }
 
     fn planned_budget_beside_others(&self) -> f64 {
@@ -308,14 +334,10 @@ impl Scheduler {
 
     fn start_picks(&mut self, actions: &mut Vec<Action>) {
         let mut picks = std::mem::take(&mut self.admission.picks);
-        // Taking one out moves those behind it.
-        for turn in 0..picks.len() {
-            let place = picks[turn];
-            let waiting = self.queue.take(place);
-            let expected = self.outlook().peak(&waiting.spec);
-            self.start(waiting, expected, actions);
-            for later in &mut picks[turn + 1..] {
-                *later -= usize::from(*later > place);
+        for &place in &picks {
+            if let Some(waiting) = self.queue.take(place) {
+                let expected = self.outlook().peak(&waiting.spec);
+                self.start(waiting, expected, actions);
             }
         }
         picks.clear();

@@ -30,6 +30,17 @@ pub enum Preempt {
     Never,
 }
 
+/// Which of the waiting tasks are tried first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Those that take longest, as far as that is known, so that short ones fill what is left.
+    /// What is not known counts as the mean; among equals the order of arrival holds.
+    #[default]
+    Longest,
+    /// Those that came first. A later one still starts before an earlier one that doesn't fit.
+    Fifo,
+}
+
 /// When failures end the whole run.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Halt {
@@ -58,6 +69,8 @@ pub struct Config {
     pub strategy: Strategy,
     /// How eagerly running work is ended.
     pub preempt: Preempt,
+    /// Which of the waiting tasks are tried first.
+    pub order: Order,
     /// The largest number of tasks at once; `None` lets memory and cores decide.
     pub concurrency: Option<NonZeroUsize>,
     /// The number of cores, for the bound on busy tasks when `concurrency` is `None`.
@@ -80,6 +93,7 @@ impl Default for Config {
         Self {
             strategy: Strategy::default(),
             preempt: Preempt::default(),
+            order: Order::default(),
             concurrency: None,
             cores: NonZeroUsize::MIN,
             brake: true,

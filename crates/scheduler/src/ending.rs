@@ -199,8 +199,7 @@ impl Scheduler {
     /// to end.
     pub(crate) fn stop(&mut self, reason: SkipReason, at_once: bool, actions: &mut Vec<Action>) {
         self.stopped = Some(reason);
-        while !self.queue.is_empty() {
-            let waiting = self.queue.take(self.queue.len() - 1);
+        while let Some(waiting) = self.queue.take_last() {
             self.conclude(waiting.spec.id, Outcome::Skipped(reason), actions);
         }
         self.admission = Default::default();

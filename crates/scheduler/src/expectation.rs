@@ -1,7 +1,8 @@
 //! What a task is expected to use from now on, by all that is known of it.
 
 use crate::attempt::Attempt;
-use crate::learning::{Kind, Learning};
+use crate::forecast::Forecast;
+use crate::learning::Learning;
 use crate::profile::{STEPS, Shape};
 use crate::queue::Waiting;
 use crate::task::TaskSpec;
@@ -19,8 +20,8 @@ const LEAST_REMAINDER: f64 = 0.15;
 pub(crate) enum Known<'a> {
     /// Its peak, from somebody who declared it.
     Declared(f64),
-    /// The curve of its kind.
-    Curve(&'a Kind),
+    /// Its curve, from earlier runs or from its kind.
+    Curve(Forecast<'a>),
     /// Nothing.
     Nothing,
 }
@@ -45,16 +46,19 @@ impl<'a> Outlook<'a> {
         if let Some(declared) = spec.declared_bytes {
             return Known::Declared(crate::attempt::bytes(declared));
         }
+        if let Some(hint) = &spec.hint {
+            return Known::Curve(Forecast::of_hint(hint));
+        }
         self.learning
             .kind(spec.kind)
-            .map_or(Known::Nothing, Known::Curve)
+            .map_or(Known::Nothing, |kind| Known::Curve(Forecast::of_kind(kind)))
     }
 
     /// What is known of a running attempt and not refuted by it.
     fn still_known(&self, attempt: &Attempt) -> Known<'a> {
         match self.known(&attempt.spec) {
             Known::Declared(peak) if attempt.seen > OUTGROWN * peak => Known::Nothing,
-            Known::Curve(kind) if attempt.seen > OUTGROWN * kind.peak() => Known::Nothing,
+            Known::Curve(kind) if attempt.seen > OUTGROWN * kind.peak => Known::Nothing,
             known => known,
         }
     }
@@ -62,7 +66,7 @@ impl<'a> Outlook<'a> {
     /// The duration expected of a task, in seconds.
     pub(crate) fn seconds(&self, spec: &TaskSpec) -> f64 {
         match self.known(spec) {
-            Known::Curve(kind) => kind.seconds(),
+            Known::Curve(kind) => kind.seconds,
             Known::Declared(_) | Known::Nothing => self.mean_seconds,
         }
     }
@@ -71,7 +75,7 @@ impl<'a> Outlook<'a> {
     pub(crate) fn peak(&self, spec: &TaskSpec) -> Option<f64> {
         match self.known(spec) {
             Known::Declared(peak) => Some(peak),
-            Known::Curve(kind) => Some(kind.peak()),
+            Known::Curve(kind) => Some(kind.peak),
             Known::Nothing => None,
         }
     }
@@ -80,7 +84,7 @@ impl<'a> Outlook<'a> {
     pub(crate) fn growth_left(&self, attempt: &Attempt) -> Option<f64> {
         match self.still_known(attempt) {
             Known::Declared(peak) => Some(peak),
-            Known::Curve(kind) => Some(kind.peak() * (1.0 + self.learning.error())),
+            Known::Curve(kind) => Some(kind.peak * (1.0 + self.learning.error())),
             Known::Nothing => None,
         }
         .map(|peak| (peak - attempt.use_bytes).max(0.0))
@@ -90,7 +94,7 @@ impl<'a> Outlook<'a> {
     pub(crate) fn remainder(&self, attempt: &Attempt) -> f64 {
         match self.still_known(attempt) {
             Known::Curve(kind) => {
-                let (seconds, work) = (kind.seconds(), attempt.work);
+                let (seconds, work) = (kind.seconds, attempt.work);
                 let overrun = 0.05 * seconds + 0.3 * (work - seconds);
                 if work < seconds {
                     seconds - work
@@ -109,7 +113,10 @@ impl<'a> Outlook<'a> {
         let rest = self.remainder(attempt);
         match self.still_known(attempt) {
             Known::Declared(peak) => Shape::flat(rest, peak.max(attempt.use_bytes)),
-            Known::Curve(kind) => self.along_curve(attempt, kind, rest),
+            Known::Curve(kind) if self.reserves_whole(&attempt.spec) => {
+                Shape::flat(rest, self.whole_reservation(&kind).max(attempt.use_bytes))
+            }
+            Known::Curve(kind) => self.along_curve(attempt, &kind, rest),
             Known::Nothing => Shape::flat(rest, self.unknown_growth(attempt)),
         }
     }
@@ -136,17 +143,15 @@ impl<'a> Outlook<'a> {
 
     /// The curve of its kind from here on, shifted by how far the attempt is off it; the shift
     /// fades towards the end.
-    fn along_curve(&self, attempt: &Attempt, kind: &Kind, rest: f64) -> Shape {
-        let (used, seconds) = (attempt.use_bytes, kind.seconds());
+    fn along_curve(&self, attempt: &Attempt, kind: &Forecast<'_>, rest: f64) -> Shape {
+        let (used, seconds) = (attempt.use_bytes, kind.seconds);
         let life = attempt.work / seconds;
-        let off = used - kind.peak() * kind.curve().at(life);
+        let off = used - kind.peak * kind.at(life);
         let mut shape = Shape::default();
         for step in 0..STEPS {
             let (from, to) = (step as f64 / STEPS as f64, (step + 1) as f64 / STEPS as f64);
-            let share = kind
-                .curve()
-                .most(life + from * rest / seconds, life + to * rest / seconds);
-            let expected = kind.peak() * share + off * (1.0 - from);
+            let share = kind.most(life + from * rest / seconds, life + to * rest / seconds);
+            let expected = kind.peak * share + off * (1.0 - from);
             let bytes = if expected > used {
                 used + (expected - used) / (1.0 + self.learning.error() / 2.0)
             } else {
@@ -161,13 +166,19 @@ impl<'a> Outlook<'a> {
     pub(crate) fn of_waiting(&self, waiting: &Waiting) -> Shape {
         match self.known(&waiting.spec) {
             Known::Declared(peak) => Shape::flat(self.mean_seconds, peak),
-            Known::Curve(kind) if waiting.past.reached <= OUTGROWN * kind.peak() => {
+            Known::Curve(kind)
+                if self.reserves_whole(&waiting.spec)
+                    && waiting.past.reached <= OUTGROWN * kind.peak =>
+            {
+                Shape::flat(kind.seconds, self.whole_reservation(&kind))
+            }
+            Known::Curve(kind) if waiting.past.reached <= OUTGROWN * kind.peak => {
                 let mut shape = Shape::default();
                 for step in 0..STEPS {
                     let (from, to) = (step as f64 / STEPS as f64, (step + 1) as f64 / STEPS as f64);
-                    let share = kind.curve().most(from, to - 1e-9);
-                    let bytes = kind.peak() * share / (1.0 + self.learning.error() / 2.0);
-                    shape.push(to * kind.seconds(), bytes);
+                    let share = kind.most(from, to - 1e-9);
+                    let bytes = kind.peak * share / (1.0 + self.learning.error() / 2.0);
+                    shape.push(to * kind.seconds, bytes);
                 }
                 shape
             }
@@ -187,6 +198,16 @@ impl<'a> Outlook<'a> {
         }
         let beyond = self.learning.mean_peak_beyond(reached);
         self.grade.returned * beyond.unwrap_or(1.25 * reached).max(reached)
+    }
+
+    /// Whether what earlier runs say is set aside whole and from the start: what can't be ended
+    /// can't make good for a curve that came otherwise.
+    fn reserves_whole(&self, spec: &TaskSpec) -> bool {
+        spec.hint.is_some() && !spec.restartable
+    }
+
+    fn whole_reservation(&self, forecast: &Forecast<'_>) -> f64 {
+        forecast.peak * (1.0 + self.learning.error())
     }
 
     /// A task that can't be ended has its whole reservation set aside.

@@ -31,7 +31,9 @@ mod curve;
 mod ending;
 mod event;
 mod expectation;
+mod forecast;
 mod freezing;
+mod hint;
 mod hold;
 mod learning;
 mod memory;
@@ -47,9 +49,10 @@ mod tuning;
 
 pub use action::{Action, EndCause};
 pub use batches::{Batches, Fallback, Plan, optimal_concurrency_at};
-pub use config::{Config, FailureLimit, Halt, Preempt, Strategy};
+pub use config::{Config, FailureLimit, Halt, Order, Preempt, Strategy};
 pub use counts::Counts;
 pub use event::{Event, Exit, Reading, TaskReading};
+pub use hint::Hint;
 pub use hold::Hold;
 pub use task::{GiveUpReason, Outcome, SkipReason, TaskId, TaskSpec};
 
@@ -63,7 +66,7 @@ use pressure::Pressure;
 use queue::Queue;
 use roster::Roster;
 use surrender::Surrender;
-use tuning::{Grade, WINDOW};
+use tuning::{Grade, HINTED_WINDOW, SEVERAL_TICKS, WINDOW};
 
 /// The state machine of one run.
 #[derive(Debug, Clone)]
@@ -122,10 +125,18 @@ impl Scheduler {
         self.now = self.now.max(now);
         match event {
             Event::Added(spec) => {
+                let can_wait = self.can_wait_for_longer(&spec);
                 self.take_in(spec, actions);
+                if can_wait && !self.queue.is_empty() {
+                    self.admission.put_off();
+                } else {
+                    self.admit(actions);
+                }
+            }
+            Event::SourceDrained => {
+                self.drained = true;
                 self.admit(actions);
             }
-            Event::SourceDrained => self.drained = true,
             Event::Reading(reading) => {
                 self.observe(&reading);
                 self.refuse_what_never_fits(actions);
@@ -152,6 +163,16 @@ impl Scheduler {
         }
     }
 
+    /// Whether a task may wait for the next reading or the end of the source, because longer ones
+    /// may come right behind it and a tick is little to it.
+    fn can_wait_for_longer(&self, spec: &TaskSpec) -> bool {
+        let tick_is_little = |hint: &Hint| hint.duration >= SEVERAL_TICKS;
+        self.config.order == Order::Longest
+            && self.stopped.is_none()
+            && self.memory.is_known()
+            && spec.hint.as_ref().is_some_and(tick_is_little)
+    }
+
     /// All decisions that follow from a new look at memory, or from an exit.
     fn steer(&mut self, is_reading: bool, actions: &mut Vec<Action>) {
         if self.config.strategy == Strategy::Unlimited {
@@ -171,8 +192,14 @@ impl Scheduler {
     /// room after a stop too: what is added then is concluded at once as skipped, and how much of
     /// the source is still worth that is the driver's choice ([`Scheduler::is_stopped`]).
     pub fn wants_tasks(&self) -> usize {
-        let window = self.config.concurrency.map_or(WINDOW, |count| {
-            WINDOW.max(count.get().saturating_add(count.get().min(WINDOW)))
+        // Who knows how long tasks take chooses among many; who doesn't, gains nothing by it.
+        let least = if self.queue.is_hinted() && self.config.order == Order::Longest {
+            HINTED_WINDOW
+        } else {
+            WINDOW
+        };
+        let window = self.config.concurrency.map_or(least, |count| {
+            least.max(count.get().saturating_add(count.get().min(WINDOW)))
         });
         if self.drained {
             0

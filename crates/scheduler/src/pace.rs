@@ -37,7 +37,8 @@ impl Scheduler {
         } else {
             TICK_UNBRAKED
         };
-        let is_moving = self.pressure.stalled
+        let is_moving = self.admission.is_put_off()
+            || self.pressure.stalled
             || self.pressure.room < 0.0
             || self
                 .active

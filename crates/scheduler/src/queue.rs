@@ -1,5 +1,8 @@
 //! What waits: the window of tasks that were never started, and those that come back.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
 use crate::task::{TaskId, TaskSpec};
@@ -39,42 +42,74 @@ pub(crate) struct Waiting {
     pub(crate) alone: bool,
 }
 
-/// The waiting tasks in order of arrival.
+/// The waiting tasks, found by their arrival, by their name, by the duration that is known of
+/// them and by what was declared. Nothing costs more than the logarithm of their number.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Queue {
-    waiting: Vec<Waiting>,
+    waiting: BTreeMap<u64, Waiting>,
+    names: HashSet<TaskId, BuildHasherDefault<DefaultHasher>>,
+    /// Those with a hint, the longest first.
+    longest: BTreeSet<(Reverse<Duration>, u64)>,
+    /// Those with a declared peak, by that.
+    declared: BTreeSet<(u64, u64)>,
     arrivals: u64,
 }
 
 impl Queue {
     /// Takes a task in that the run has not seen before.
     pub(crate) fn add(&mut self, spec: TaskSpec, exits: u64) {
-        self.waiting.push(Waiting {
+        let arrival = self.arrivals;
+        self.arrivals += 1;
+        self.give_back(Waiting {
             spec,
             past: Past::default(),
-            arrival: self.arrivals,
+            arrival,
             held_until: 0,
             waiting_since: exits,
             alone: false,
         });
-        self.arrivals += 1;
     }
 
     /// Takes a task back at the place of its arrival.
     pub(crate) fn give_back(&mut self, waiting: Waiting) {
-        let place = self
-            .waiting
-            .partition_point(|other| other.arrival < waiting.arrival);
-        self.waiting.insert(place, waiting);
+        let (arrival, spec) = (waiting.arrival, &waiting.spec);
+        self.names.insert(spec.id);
+        if let Some(hint) = &spec.hint {
+            self.longest.insert((Reverse(hint.duration), arrival));
+        }
+        if let Some(bytes) = spec.declared_bytes {
+            self.declared.insert((bytes, arrival));
+        }
+        self.waiting.insert(arrival, waiting);
     }
 
-    /// Takes the task at `place` out.
-    pub(crate) fn take(&mut self, place: usize) -> Waiting {
-        self.waiting.remove(place)
+    /// Takes out the task that arrived so.
+    pub(crate) fn take(&mut self, arrival: u64) -> Option<Waiting> {
+        let waiting = self.waiting.remove(&arrival)?;
+        self.names.remove(&waiting.spec.id);
+        if let Some(hint) = &waiting.spec.hint {
+            self.longest.remove(&(Reverse(hint.duration), arrival));
+        }
+        if let Some(bytes) = waiting.spec.declared_bytes {
+            self.declared.remove(&(bytes, arrival));
+        }
+        Some(waiting)
+    }
+
+    /// Takes out the first to come.
+    pub(crate) fn take_first(&mut self) -> Option<Waiting> {
+        let (&arrival, _) = self.waiting.first_key_value()?;
+        self.take(arrival)
+    }
+
+    /// Takes out the last to come.
+    pub(crate) fn take_last(&mut self) -> Option<Waiting> {
+        let (&arrival, _) = self.waiting.last_key_value()?;
+        self.take(arrival)
     }
 
     pub(crate) fn contains(&self, id: TaskId) -> bool {
-        self.waiting.iter().any(|waiting| waiting.spec.id == id)
+        self.names.contains(&id)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -85,11 +120,28 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Waiting> {
-        self.waiting.iter()
+    /// Whether anything is known beforehand of any.
+    pub(crate) fn is_hinted(&self) -> bool {
+        !self.longest.is_empty()
     }
 
-    pub(crate) fn get(&self, place: usize) -> &Waiting {
-        &self.waiting[place]
+    /// In order of arrival.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.waiting.values()
+    }
+
+    /// Those with a hint, the longest first.
+    pub(crate) fn longest(&self) -> impl Iterator<Item = &Waiting> {
+        (self.longest.iter()).filter_map(|(_, arrival)| self.waiting.get(arrival))
+    }
+
+    /// The largest declared peak in bytes, and when its task arrived.
+    pub(crate) fn largest_declared(&self) -> Option<(u64, u64)> {
+        let &(bytes, arrival) = self.declared.last()?;
+        Some((arrival, bytes))
+    }
+
+    pub(crate) fn get(&self, arrival: u64) -> Option<&Waiting> {
+        self.waiting.get(&arrival)
     }
 }

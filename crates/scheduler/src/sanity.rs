@@ -4,7 +4,7 @@ use crate::action::EndCause;
 use crate::attempt::State;
 use crate::course::Course;
 use crate::task::TaskId;
-use crate::tuning::WINDOW;
+use crate::tuning::HINTED_WINDOW;
 use crate::{Scheduler, Strategy};
 
 impl Scheduler {
@@ -144,7 +144,7 @@ impl Scheduler {
         {
             return Err(format!("not numbers: {pressure:?}"));
         }
-        if self.wants_tasks() > WINDOW.max(2 * self.count_limit().min(1 << 30)) {
+        if self.wants_tasks() > HINTED_WINDOW.max(2 * self.count_limit().min(1 << 30)) {
             return Err("the window is too wide".into());
         }
         Ok(())

@@ -32,19 +32,17 @@ impl Scheduler {
         if !self.memory.is_read() || self.config.strategy == crate::Strategy::Unlimited {
             return;
         }
-        let mut place = 0;
-        while place < self.queue.len() {
-            match self.queue.get(place).spec.declared_bytes {
-                Some(declared) if bytes(declared) > self.memory.undisturbed => {
-                    let waiting = self.queue.take(place);
-                    let reason = GiveUpReason::DeclaredAboveBudget {
-                        declared_bytes: declared,
-                        budget_bytes: self.memory.undisturbed as u64,
-                    };
-                    self.conclude(waiting.spec.id, Outcome::GivenUp(reason), actions);
-                }
-                _ => place += 1,
-            }
+        while let Some((place, declared_bytes)) = self.queue.largest_declared()
+            && bytes(declared_bytes) > self.memory.undisturbed
+        {
+            let Some(waiting) = self.queue.take(place) else {
+                return;
+            };
+            let reason = GiveUpReason::DeclaredAboveBudget {
+                declared_bytes,
+                budget_bytes: self.memory.undisturbed as u64,
+            };
+            self.conclude(waiting.spec.id, Outcome::GivenUp(reason), actions);
         }
     }
 

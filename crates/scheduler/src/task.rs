@@ -1,5 +1,7 @@
 //! What the scheduler knows of a task: nothing of the command, only of its memory and its rights.
 
+use crate::hint::Hint;
+
 /// Names a task within one run. The driver chooses it; the scheduler only compares it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(pub u64);
@@ -17,6 +19,8 @@ pub struct TaskSpec {
     pub retries: u32,
     /// Tasks of one kind (one command template) are expected to need alike; `None` knows no kin.
     pub kind: Option<u64>,
+    /// What earlier runs say of it, if they say anything.
+    pub hint: Option<Hint>,
 }
 
 /// The one final state of a task.

@@ -106,6 +106,10 @@ pub(crate) const ENOUGH_SHARE: f64 = 0.1;
 
 /// At most so many waiting tasks are looked at, so that a long queue costs nothing.
 pub(crate) const WINDOW: usize = 64;
+/// So many tasks are taken from the source ahead where their durations are known, to find the
+/// longest. A task that was passed over by this many exits more than [`PASSED_OVER_PER_ACTIVE`]
+/// and [`PASSED_OVER`] say is tried before all others.
+pub(crate) const HINTED_WINDOW: usize = 4096;
 /// Tasks busy on a core are admitted up to so many times the number of cores: one that waits for
 /// a disk or a lock leaves its core to another.
 pub(crate) const CORES_FACTOR: f64 = 1.25;
@@ -121,6 +125,8 @@ pub(crate) const PASSED_OVER: u64 = 6;
 
 /// The tick while memory moves, in seconds, where the driver has a brake.
 pub(crate) const TICK: f64 = 0.020;
+/// A task known to take so long doesn't mind a tick.
+pub(crate) const SEVERAL_TICKS: Duration = Duration::from_millis(400);
 /// The same without a brake: growth must be seen in time.
 pub(crate) const TICK_UNBRAKED: f64 = 0.010;
 /// Without a brake only this part of the budget is used, to absorb what is seen too late,

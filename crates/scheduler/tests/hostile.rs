@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use model::{Model, Random};
 use saferun_scheduler::{
-    Config, Event, Exit, FailureLimit, Halt, Preempt, Reading, Strategy, TaskId, TaskReading,
-    TaskSpec,
+    Config, Event, Exit, FailureLimit, Halt, Hint, Order, Preempt, Reading, Strategy, TaskId,
+    TaskReading, TaskSpec,
 };
 
 const RUNS: u64 = 600;
@@ -151,6 +151,11 @@ fn random_config(random: &mut Random) -> Config {
             1 => Preempt::Eager,
             _ => Preempt::Never,
         },
+        order: if random.one_in(3) {
+            Order::Fifo
+        } else {
+            Order::Longest
+        },
         concurrency: if random.one_in(3) {
             NonZeroUsize::new(random.below(9) as usize)
         } else {
@@ -191,6 +196,15 @@ fn random_task(random: &mut Random, id: u64, sane: bool) -> TaskSpec {
         } else {
             None
         },
+        hint: random.one_in(3).then(|| Hint {
+            peak_bytes: any_size(random, sane),
+            duration: match random.below(6) {
+                0 => Duration::ZERO,
+                1 => Duration::MAX,
+                _ => Duration::from_millis(random.below(20_000)),
+            },
+            curve: std::array::from_fn(|_| random.next() as u8),
+        }),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use model::world::{BUDGET, MIB, STEP, Work, World};
 use model::{Place, Random};
-use saferun_scheduler::{Config, Event, Outcome, Preempt, Strategy, TaskId, TaskSpec};
+use saferun_scheduler::{Config, Event, Hint, Order, Outcome, Preempt, Strategy, TaskId, TaskSpec};
 
 fn random_works(random: &mut Random, count: u64, restartable: bool) -> Vec<Work> {
     (0..count)
@@ -33,6 +33,18 @@ fn random_works(random: &mut Random, count: u64, restartable: bool) -> Vec<Work>
                     restartable: restartable || !random.one_in(3),
                     retries: failures,
                     kind: Some(random.below(3)),
+                    // Right, or wrong by up to four times either way.
+                    hint: random.one_in(2).then(|| Hint {
+                        peak_bytes: peak * (1 + random.below(16)) / 4,
+                        duration: STEP * steps as u32 * (1 + random.below(16) as u32) / 4,
+                        curve: std::array::from_fn(|step| {
+                            if random.one_in(8) {
+                                random.next() as u8
+                            } else {
+                                (32 * (step + 1)).min(255) as u8
+                            }
+                        }),
+                    }),
                 },
                 peak,
                 steps,
@@ -57,6 +69,11 @@ fn random_config(random: &mut Random) -> Config {
             Preempt::Last
         } else {
             Preempt::Eager
+        },
+        order: if random.one_in(4) {
+            Order::Fifo
+        } else {
+            Order::Longest
         },
         brake: true,
         concurrency: if random.one_in(4) {

@@ -1,5 +1,11 @@
 //! What a simulated task needs over its life.
 
+use std::time::Duration;
+
+use saferun_scheduler::Hint;
+
+use super::random::Random;
+
 /// A task's demand: a shape, a peak and a duration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Demand {
@@ -75,6 +81,28 @@ impl Shape {
 }
 
 impl Demand {
+    /// What a history would say of it that knows its course, and peak and duration but for an
+    /// error of so large a share (as a deviation of their logarithms).
+    pub(crate) fn hint(&self, error: f64, random: &mut Random) -> Hint {
+        let mut off = || (error * random.normal()).exp();
+        let (peak, seconds) = (self.peak * off(), self.seconds * off());
+        let in_step = |step: usize| {
+            let samples = (0..=32).map(|sample| {
+                let life = (step as f64 + f64::from(sample) / 32.0) / Hint::STEPS as f64;
+                self.at(life * self.seconds)
+            });
+            samples.fold(0.0, f64::max)
+        };
+        let most = (0..Hint::STEPS)
+            .map(in_step)
+            .fold(f64::MIN_POSITIVE, f64::max);
+        Hint {
+            peak_bytes: (peak * 1024.0 * 1024.0) as u64,
+            duration: Duration::from_secs_f64(seconds),
+            curve: std::array::from_fn(|step| (255.0 * in_step(step) / most).round() as u8),
+        }
+    }
+
     /// MiB in use after so many seconds of undisturbed work.
     pub(crate) fn at(&self, work: f64) -> f64 {
         self.peak * self.shape.at((work / self.seconds).clamp(0.0, 1.0))

@@ -13,7 +13,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use saferun_scheduler::{Preempt, Strategy};
+use saferun_scheduler::{Order, Preempt, Strategy};
 use serde::Serialize;
 
 use crate::Failure;
@@ -45,6 +45,13 @@ pub(crate) struct Arguments {
     /// Simulate a driver without a brake
     #[arg(long)]
     no_brake: bool,
+    /// Which waiting tasks are tried first
+    #[arg(long, default_value = "longest")]
+    order: Tried,
+    /// Tell the scheduler of each task what it needs, off by so many percent; may be repeated
+    /// [default: nothing, and with all grades 0, 10, 30 and 50 as well]
+    #[arg(long, value_name = "PERCENT")]
+    warm: Vec<u32>,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -68,12 +75,23 @@ enum Admitted {
     Sequential,
 }
 
+/// [`Order`] as an argument.
+#[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Tried {
+    Longest,
+    Fifo,
+}
+
 /// One line of the table: medians over all runs of one mix.
 #[derive(Debug, Serialize)]
 struct Line {
     mix: &'static str,
     preempt: Grade,
     strategy: Admitted,
+    order: Tried,
+    /// By how many percent the hints are off; none were given without.
+    warm: Option<u32>,
     jobs: Option<NonZeroUsize>,
     brake: bool,
     runs: u64,
@@ -107,10 +125,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         )
         .into());
     }
-    let grades = match arguments.preempt {
-        Some(grade) => vec![grade],
-        None => vec![Grade::Eager, Grade::Last, Grade::Never],
-    };
     if !arguments.json {
         println!(
             "{} runs of each mix from seed {}, {}; makespan over the lower bound",
@@ -119,9 +133,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             arguments.admission()
         );
         println!(
-            "{:12} {:6} {:>7} {:>7} {:>7} {:>9} {:>8} {:>10} {:>9} {:>9}",
+            "{:12} {:6} {:>5} {:>7} {:>7} {:>7} {:>9} {:>8} {:>10} {:>9} {:>9}",
             "mix",
             "grade",
+            "warm",
             "median",
             "worst",
             "floor",
@@ -133,8 +148,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         );
     }
     for mix in chosen {
-        for &grade in &grades {
-            let line = measure(mix, grade, arguments);
+        for (grade, warm) in arguments.rows() {
+            let line = measure(mix, grade, warm, arguments);
             if arguments.json {
                 println!("{}", serde_json::to_string(&line)?);
             } else {
@@ -150,9 +165,10 @@ fn print_line(line: &Line) {
         .floor
         .map_or_else(|| "-".to_owned(), |floor| format!("{floor:.2}"));
     println!(
-        "{:12} {:6} {:>7.3} {:>7.3} {:>7} {:>9.1} {:>8} {:>6}/{:<3} {:>9.3} {:>9.0}",
+        "{:12} {:6} {:>5} {:>7.3} {:>7.3} {:>7} {:>9.1} {:>8} {:>6}/{:<3} {:>9.3} {:>9.0}",
         line.mix,
         format!("{:?}", line.preempt).to_lowercase(),
+        (line.warm).map_or_else(|| "-".to_owned(), |off| format!("{off} %")),
         line.makespan_over_bound,
         line.worst,
         floor,
@@ -166,6 +182,25 @@ fn print_line(line: &Line) {
 }
 
 impl Arguments {
+    /// The rows of each mix: the grades, each cold or with hints.
+    fn rows(&self) -> Vec<(Grade, Option<u32>)> {
+        let warm: Vec<Option<u32>> = self.warm.iter().copied().map(Some).collect();
+        let (grades, warm) = match (self.preempt, warm.is_empty()) {
+            (Some(grade), true) => (vec![grade], vec![None]),
+            (Some(grade), false) => (vec![grade], warm),
+            (None, true) => {
+                let every = [None, Some(0), Some(10), Some(30), Some(50)];
+                (
+                    vec![Grade::Eager, Grade::Last, Grade::Never],
+                    every.to_vec(),
+                )
+            }
+            (None, false) => (vec![Grade::Eager, Grade::Last, Grade::Never], warm),
+        };
+        let with = |grade| warm.iter().map(move |&warm| (grade, warm));
+        grades.into_iter().flat_map(with).collect()
+    }
+
     /// How tasks are admitted, in words.
     fn admission(&self) -> String {
         let how = match self.strategy {
@@ -180,7 +215,7 @@ impl Arguments {
     }
 }
 
-fn measure(mix: &Mix, grade: Grade, arguments: &Arguments) -> Line {
+fn measure(mix: &Mix, grade: Grade, warm: Option<u32>, arguments: &Arguments) -> Line {
     let Arguments {
         first_seed,
         seeds,
@@ -205,13 +240,19 @@ fn measure(mix: &Mix, grade: Grade, arguments: &Arguments) -> Line {
             Admitted::Sequential => Strategy::Sequential,
         },
         jobs,
+        order: match arguments.order {
+            Tried::Longest => Order::Longest,
+            Tried::Fifo => Order::Fifo,
+        },
+        warm: warm.map(|percent| f64::from(percent) / 100.0),
+        seed: 0,
     };
     let (mut ratios, mut restarts, mut highest) = (Vec::new(), Vec::new(), 0.0f64);
     let (mut given_up, mut over) = (0, 0);
     let (mut events, began) = (0, std::time::Instant::now());
     for seed in first_seed..first_seed.saturating_add(seeds) {
         let tasks = (mix.make)(&mut Random::new(seed));
-        let result = simulate(&tasks, setting);
+        let result = simulate(&tasks, Setting { seed, ..setting });
         ratios.push(result.makespan / lower_bound(&tasks, mix.budget, mix.cores));
         restarts.push(result.restarts as f64);
         given_up += result.given_up;
@@ -228,16 +269,19 @@ fn measure(mix: &Mix, grade: Grade, arguments: &Arguments) -> Line {
         mix: mix.name,
         preempt: grade,
         strategy,
+        order: arguments.order,
+        warm,
         jobs,
         brake,
         runs: seeds,
         first_seed,
         worst: ratios.iter().copied().fold(0.0, f64::max),
         makespan_over_bound: median(&mut ratios),
-        floor: match grade {
-            Grade::Eager => mix.floor_eager,
-            Grade::Last => mix.floor_last,
-            Grade::Never => None,
+        floor: match (grade, warm) {
+            (Grade::Eager, None) => mix.floor_eager,
+            (Grade::Last, None) => mix.floor_last,
+            (Grade::Eager, Some(off)) => mix.warm_floor(off),
+            _ => None,
         },
         restarts: median(&mut restarts),
         given_up,
@@ -276,6 +320,8 @@ mod tests {
             strategy: Admitted::Continuous,
             jobs: None,
             no_brake: false,
+            order: Tried::Longest,
+            warm: Vec::new(),
             json: false,
         }
     }
@@ -292,7 +338,7 @@ mod tests {
             no_brake,
             ..arguments(runs)
         };
-        measure(mix, grade, &arguments)
+        measure(mix, grade, None, &arguments)
     }
 
     fn reaches_its_floor(name: &str, grade: Grade, most_restarts: f64) {
@@ -340,14 +386,14 @@ mod tests {
     fn batches_do_everything_and_are_slower() {
         let mix = MIXES.iter().find(|mix| mix.name == "hog");
         let mix = mix.expect("the mix exists");
-        let continuous = measure(mix, Grade::Last, &arguments(RUNS));
+        let continuous = measure(mix, Grade::Last, None, &arguments(RUNS));
         for jobs in [2, 3] {
             let by_batches = Arguments {
                 strategy: Admitted::Batch,
                 jobs: NonZeroUsize::new(jobs),
                 ..arguments(RUNS)
             };
-            let line = measure(mix, Grade::Last, &by_batches);
+            let line = measure(mix, Grade::Last, None, &by_batches);
             assert_eq!((line.given_up, line.runs_over_budget), (0, 0), "{line:?}");
             assert!(
                 line.makespan_over_bound > continuous.makespan_over_bound,

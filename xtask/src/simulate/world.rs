@@ -4,11 +4,12 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use saferun_scheduler::{
-    Action, Config, EndCause, Event, Exit, Outcome, Preempt, Reading, Scheduler, Strategy, TaskId,
-    TaskReading, TaskSpec,
+    Action, Config, EndCause, Event, Exit, Order, Outcome, Preempt, Reading, Scheduler, Strategy,
+    TaskId, TaskReading, TaskSpec,
 };
 
 use super::demand::Demand;
+use super::random::Random;
 
 /// The world moves in steps of so many milliseconds.
 const STEP_MS: u64 = 5;
@@ -44,6 +45,11 @@ pub(crate) struct Setting {
     pub(crate) brake: bool,
     pub(crate) strategy: Strategy,
     pub(crate) jobs: Option<NonZeroUsize>,
+    pub(crate) order: Order,
+    /// With hints that are off by so large a share; without any if not given.
+    pub(crate) warm: Option<f64>,
+    /// The seed of those errors.
+    pub(crate) seed: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,6 +87,7 @@ struct World<'a> {
     handed: usize,
     /// A checkpoint that was asked for and not reported.
     checkpoint: bool,
+    errors: Random,
     result: Result,
 }
 
@@ -92,6 +99,7 @@ impl<'a> World<'a> {
             brake: setting.brake,
             strategy: setting.strategy,
             concurrency: setting.jobs,
+            order: setting.order,
             ..Config::default()
         });
         Self {
@@ -104,6 +112,7 @@ impl<'a> World<'a> {
             step: 0,
             handed: 0,
             checkpoint: false,
+            errors: Random::new(!setting.seed),
             result: Result::default(),
         }
     }
@@ -211,6 +220,10 @@ impl<'a> World<'a> {
                 restartable: true,
                 retries: 0,
                 kind: Some(self.tasks[self.handed].kind),
+                hint: self
+                    .setting
+                    .warm
+                    .map(|error| self.tasks[self.handed].hint(error, &mut self.errors)),
             };
             self.handed += 1;
             self.on(Event::Added(task));

@@ -10,7 +10,7 @@ pub(crate) mod values;
 pub(crate) use failure::from_clap;
 pub(crate) use history::{HistoryArgs, HistoryCommand};
 pub(crate) use plan::{AgentsArgs, AgentsCommand, PlanArgs};
-pub(crate) use run::{ContainmentArg, ProgressArg, RunArgs};
+pub(crate) use run::{ContainmentArg, OrderArg, ProgressArg, RunArgs};
 pub(crate) use settings::{PreemptArg, SettingsArgs, StrategyArg};
 
 use clap::{Args, Parser, Subcommand};

@@ -74,6 +74,11 @@ pub(crate) struct RunArgs {
     #[arg(short = '0', long = "null")]
     pub null: bool,
 
+    /// Which waiting tasks are tried first: those that took longest in earlier runs, or in the
+    /// order given [default: longest]
+    #[arg(long, value_enum, value_name = "ORDER", hide_short_help = true)]
+    pub order: Option<OrderArg>,
+
     /// Print the commands that would be run, and run none
     #[arg(long)]
     pub dry_run: bool,
@@ -94,6 +99,15 @@ pub(crate) struct RunArgs {
     /// Which containment may be used: the best there is, or process trees only
     #[arg(long, value_enum, value_name = "KIND", hide_short_help = true)]
     pub containment: Option<ContainmentArg>,
+}
+
+/// `--order`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderArg {
+    /// The longest first, as far as the history knows; shorter ones fill what is left
+    Longest,
+    /// The first first; a later one starts before it only where it does not fit
+    Fifo,
 }
 
 /// `--progress`

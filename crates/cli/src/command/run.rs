@@ -193,6 +193,7 @@ fn execute(
     let options = RunOptions {
         strategy: settings.strategy,
         preempt: settings.preempt,
+        order: settings.order,
         concurrency: settings.concurrency,
         threshold: settings.threshold,
         memory: settings.memory,

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use saferun_executor::{Concurrency, Containment, OutputMode, OutputOptions};
 use saferun_memory::Amount;
-use saferun_scheduler::{Halt, Preempt, Strategy};
+use saferun_scheduler::{Halt, Order, Preempt, Strategy};
 
 use super::gather::Configuration;
 use super::layer::Layer;
 use super::source::{Source, Sourced};
 use crate::args::values::Jobs;
-use crate::args::{ContainmentArg, PreemptArg, ProgressArg, RunArgs, StrategyArg};
+use crate::args::{ContainmentArg, OrderArg, PreemptArg, ProgressArg, RunArgs, StrategyArg};
 use crate::error::CliError;
 use crate::items::TaskRights;
 
@@ -45,6 +45,8 @@ pub(crate) struct RunSettings {
     pub strategy: Strategy,
     /// How eagerly running work is ended.
     pub preempt: Preempt,
+    /// Which waiting tasks are tried first.
+    pub order: Order,
     /// What every task may do and have done to it.
     pub rights: TaskRights,
     /// How long after TERM a task is killed.
@@ -91,6 +93,10 @@ impl RunSettings {
                 None | Some(PreemptArg::Last) => Preempt::Last,
                 Some(PreemptArg::Eager) => Preempt::Eager,
                 Some(PreemptArg::Never) => Preempt::Never,
+            },
+            order: match args.order {
+                None | Some(OrderArg::Longest) => Order::Longest,
+                Some(OrderArg::Fifo) => Order::Fifo,
             },
             rights: TaskRights {
                 restartable: value(&layer.restartable).unwrap_or_default(),

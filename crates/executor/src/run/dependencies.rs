@@ -170,5 +170,6 @@ fn spec(id: TaskId, task: &Task) -> TaskSpec {
         restartable: task.restartable,
         retries: task.retries,
         kind: task.kind,
+        hint: task.hint,
     }
 }

@@ -114,6 +114,7 @@ pub async fn run(
         scheduler: Scheduler::new(Config {
             strategy: options.strategy,
             preempt: options.preempt,
+            order: options.order,
             concurrency,
             cores: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             // Where the kernel has no limit for us, our own readings and SIGSTOP are the brake: the

@@ -26,6 +26,7 @@ pub(crate) fn task(id: u64) -> TaskSpec {
         restartable: true,
         retries: 0,
         kind: None,
+        hint: None,
     }
 }
 

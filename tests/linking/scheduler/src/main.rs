@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         restartable: true,
         retries: 0,
         kind: None,
+        hint: None,
     };
     let reading = Reading {
         budget_bytes: budget,

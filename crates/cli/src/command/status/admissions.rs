@@ -23,6 +23,7 @@ pub(super) fn first(budget_bytes: u64, brake: bool, cores: NonZeroUsize) -> usiz
             restartable: true,
             retries: 0,
             kind: Some(0),
+            hint: None,
         };
         scheduler.on(Event::Added(task), Duration::ZERO, &mut actions);
     }
