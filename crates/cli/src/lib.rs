@@ -10,6 +10,7 @@ mod args;
 mod artifacts;
 mod cleanup;
 mod command;
+mod delegate;
 mod error;
 mod exit;
 mod items;
@@ -30,6 +31,9 @@ pub use exit::Exit;
 
 /// The first argument that makes this program the guard of a run.
 pub const GUARD_MODE: &str = "__guard";
+
+/// The first argument that makes this program an agent of a session.
+const AGENT_MODE: &str = "__agent";
 
 /// The command lines of `saferun` and `memory-cleanup`, for manual pages and completions.
 pub fn commands() -> [clap::Command; 2] {

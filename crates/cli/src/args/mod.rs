@@ -1,5 +1,7 @@
 //! The syntax of the command line, and nothing but the syntax.
 
+mod artifacts;
+mod delegate;
 mod failure;
 mod history;
 mod plan;
@@ -7,6 +9,8 @@ mod run;
 mod settings;
 pub(crate) mod values;
 
+pub(crate) use artifacts::{ArtifactsArgs, ArtifactsCommand, SessionArgs};
+pub(crate) use delegate::{AgentModeArgs, DelegateArgs};
 pub(crate) use failure::from_clap;
 pub(crate) use history::{HistoryArgs, HistoryCommand};
 pub(crate) use plan::{AgentsArgs, AgentsCommand, PlanArgs};
@@ -50,6 +54,10 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Say what would be done about a request in words: by whom, in which order, side by side or not
     Plan(Box<PlanArgs>),
+    /// Plan a request and have it carried out by agents
+    Delegate(Box<DelegateArgs>),
+    /// Show what agents have made, whole or in parts
+    Artifacts(ArtifactsArgs),
     /// List the agents that plans choose among, or take over a delegation map
     Agents(AgentsArgs),
     /// Say what memory there is, who holds it, and what would be done with it
@@ -62,6 +70,9 @@ pub(crate) enum Command {
     History(HistoryArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Become the program of an agent (what delegate runs)
+    #[command(name = "__agent", hide = true)]
+    AgentMode(AgentModeArgs),
     /// Write random lines as fast as a network brings them (the demo's input)
     #[command(name = "__lines", hide = true)]
     Lines(LinesArgs),

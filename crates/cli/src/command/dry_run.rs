@@ -71,7 +71,7 @@ fn about(task: &Task, names: &[OsString]) -> String {
     }
 }
 
-fn line(command: &CommandSpec) -> Vec<u8> {
+pub(super) fn line(command: &CommandSpec) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(workdir) = &command.workdir {
         bytes.extend(b"(cd -- ");

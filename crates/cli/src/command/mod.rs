@@ -1,8 +1,10 @@
 //! The commands.
 
 mod agents;
+mod artifacts;
 mod completions;
 mod config;
+mod delegate;
 mod demo;
 mod dry_run;
 mod guarded;
@@ -24,6 +26,9 @@ pub(crate) fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Plan(args) => plan::plan(&args),
+        Command::Delegate(args) => delegate::delegate(&args),
+        Command::Artifacts(args) => artifacts::artifacts(&args),
+        Command::AgentMode(args) => Ok(delegate::agent(&args)),
         Command::Agents(args) => agents::agents(&args),
         Command::Status(args) => status::status(&args),
         Command::Demo(args) => demo::demo(&args),

@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
 
-use saferun_executor::{GuardProgram, RunError, RunOptions, RunReport, Sinks};
+use saferun_executor::{
+    GuardProgram, Observer, RunError, RunOptions, RunReport, Sinks, TaskSource,
+};
 use saferun_scheduler::Strategy;
 
 use super::dry_run;
@@ -53,7 +55,19 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     }
     let mut unread = work.unread.take();
     let template = template_words(args, &work);
-    let report = execute(&settings, work, template, shown, guard)?;
+    // Before the signals are taken: whoever tires of typing ends it as any other program.
+    let source = if needs_count(&settings) {
+        work.source.counted()?
+    } else {
+        work.source.streamed()
+    };
+    let (source, recorder) = if settings.history {
+        history::record(source, template, shown != Shown::Json)
+    } else {
+        (source, None)
+    };
+    let observer = recorder.map(|recorder| Box::new(recorder) as Box<dyn Observer>);
+    let report = execute(&settings, source, work.once, shown, guard, observer)?;
     if shown != Shown::Json && Exit::of_report(&report) == Exit::Success && report.done == 0 {
         say("no items, nothing to run");
     }
@@ -86,7 +100,7 @@ fn template_words<'a>(args: &'a RunArgs, work: &Work) -> Option<&'a [OsString]> 
 
 /// How a run is shown on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
+pub(super) enum Shown {
     /// A bar, and lines on what is notable.
     Bar,
     /// Lines now and then.
@@ -100,7 +114,7 @@ enum Shown {
 }
 
 impl Shown {
-    fn choose(settings: &RunSettings) -> Self {
+    pub(super) fn choose(settings: &RunSettings) -> Self {
         if settings.json == Some(JsonTarget::Stderr) {
             return Shown::Json;
         }
@@ -137,25 +151,18 @@ fn hints(settings: &RunSettings, work: &mut Work) {
 }
 
 /// Runs the tasks on a runtime of one thread.
-fn execute(
+///
+/// `once` says that there is one task and no items; `observer` is told of each event after all
+/// others.
+pub(super) fn execute(
     settings: &RunSettings,
-    work: Work,
-    template: Option<&[OsString]>,
+    source: Box<dyn TaskSource>,
+    once: bool,
     shown: Shown,
     guard: Option<GuardProgram>,
+    observer: Option<Box<dyn Observer>>,
 ) -> Result<RunReport, CliError> {
     let failed = |what| move |cause| CliError::Run(RunError::System { what, cause });
-    // Before the signals are taken: whoever tires of typing ends it as any other program.
-    let source = if needs_count(settings) {
-        work.source.counted()?
-    } else {
-        work.source.streamed()
-    };
-    let (source, recorder) = if settings.history {
-        history::record(source, template, shown != Shown::Json)
-    } else {
-        (source, None)
-    };
     let mut observers = Observers::default();
     if let Some(JsonTarget::File(path)) = &settings.json {
         observers.add(Json::to_file(JsonFile::create(path).map_err(|error| {
@@ -184,10 +191,10 @@ fn execute(
     }
     if shown != Shown::Json {
         observers.add(Steps::new(shown == Shown::Verbose));
-        observers.add(Summary::new(work.once, shown != Shown::Nothing));
+        observers.add(Summary::new(once, shown != Shown::Nothing));
     }
-    if let Some(recorder) = recorder {
-        observers.add(recorder);
+    if let Some(observer) = observer {
+        observers.add_boxed(observer);
     }
     let sinks = sinks(terminal.as_ref()).map_err(failed("the output can't be opened"))?;
     let options = RunOptions {

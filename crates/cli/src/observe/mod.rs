@@ -37,7 +37,12 @@ pub(crate) struct Observers {
 impl Observers {
     /// Adds one; they are told in the order in which they were added.
     pub(crate) fn add(&mut self, observer: impl Observer + 'static) {
-        self.all.push(Box::new(observer));
+        self.add_boxed(Box::new(observer));
+    }
+
+    /// The same for one in a box.
+    pub(crate) fn add_boxed(&mut self, observer: Box<dyn Observer>) {
+        self.all.push(observer);
     }
 }
 

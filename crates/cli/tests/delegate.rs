@@ -1,0 +1,538 @@
+//! Requests carried out by real small agents, told by what the agents recorded themselves.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use common::{saferun, stderr, stdout, until};
+use saferun_testbed::cage::Cage;
+use serde_json::Value;
+
+const MIB: u64 = 1 << 20;
+
+/// The example program beside the tests' own directory.
+fn agent() -> String {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.push("examples/agent");
+    assert!(
+        path.exists(),
+        "{} isn't built: cargo build -p saferun-cli --examples",
+        path.display()
+    );
+    path.into_os_string().into_string().unwrap()
+}
+
+/// A git work tree with a team of which each agent is the small one, with these arguments more.
+struct Project {
+    dir: tempfile::TempDir,
+}
+
+impl Project {
+    fn new(agents: &[(&str, &str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let git = |arguments: &[&str]| {
+            let mut command = Command::new("git");
+            command.args([
+                "-c",
+                "user.name=t",
+                "-c",
+                "user.email=t@example.org",
+                "-c",
+                "commit.gpgsign=false",
+            ]);
+            let status = command
+                .args(arguments)
+                .current_dir(dir.path())
+                .stdout(Stdio::null())
+                .status();
+            assert!(status.unwrap().success(), "{arguments:?}");
+        };
+        fs::create_dir(dir.path().join("src")).unwrap();
+        fs::write(dir.path().join("src/lib.rs"), "//! It.\n").unwrap();
+        git(&["init", "-q"]);
+        git(&["add", "."]);
+        git(&["commit", "-q", "-m", "begin"]);
+        let mut file = String::new();
+        for (name, settings, arguments) in agents {
+            let words: Vec<String> = arguments
+                .split_whitespace()
+                .map(|word| format!("'{word}', "))
+                .collect();
+            file += &format!(
+                "[agents.{name}]\ncommand = ['{}', {}'--record', '{{workdir}}/.git/record', '--prompt={{prompt}}']\n{settings}\n",
+                agent(),
+                words.concat()
+            );
+        }
+        let validators: Vec<String> = agents
+            .iter()
+            .skip(1)
+            .map(|(name, _, _)| format!("'{name}'"))
+            .collect();
+        file += &format!(
+            "[[rule]]\nname = 'all'\npattern = '**'\nprimary = '{}'\nvalidators = [{}]\n",
+            agents[0].0,
+            validators.join(", ")
+        );
+        fs::create_dir(dir.path().join(".saferun")).unwrap();
+        fs::write(dir.path().join(".saferun/agents.toml"), file).unwrap();
+        Self { dir }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = saferun(self.path());
+        let (first, rest) = arguments.split_at(arguments.len().min(1));
+        command.args(first);
+        if first == ["delegate"] && !rest.contains(&"--resume") {
+            // What is touched says who works on it.
+            command.args(["--file", "src/lib.rs"]);
+        }
+        command.args(rest);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What the agents recorded.
+    fn record(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path().join(".git/record")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The directories of all sessions.
+    fn sessions(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.path().join(".saferun/artifacts")) else {
+            return Vec::new();
+        };
+        entries
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .collect()
+    }
+
+    fn session(&self) -> PathBuf {
+        let all = self.sessions();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all[0].clone()
+    }
+
+    fn manifest(&self) -> Value {
+        json(&self.session().join("manifest.json"))
+    }
+
+    fn status(&self, agent: &str) -> String {
+        let manifest = self.manifest();
+        let agents = manifest["agents"].as_array().unwrap();
+        let record = agents.iter().find(|record| record["id"] == agent).unwrap();
+        record["status"].as_str().unwrap().to_owned()
+    }
+}
+
+fn json(file: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+}
+
+/// The most that ran at once, by their own record.
+fn company(record: &[String], of: impl Fn(&str) -> bool) -> usize {
+    let (mut now, mut most) = (0_usize, 0);
+    for line in record {
+        let (what, name) = line.split_once(' ').unwrap();
+        match what {
+            "begin" if of(name) => now += 1,
+            "end" | "fail" if of(name) => now -= 1,
+            _ => {}
+        }
+        most = most.max(now);
+    }
+    most
+}
+
+const REQUEST: &str = "Add a button to the settings page";
+
+#[test]
+fn the_primary_first_then_its_validators_side_by_side_and_what_they_made_is_kept() {
+    let project = Project::new(&[
+        ("builder", "", "--edit src/lib.rs --talk 200"),
+        ("reader", "", "--hold 400"),
+        ("tester", "", "--hold 400"),
+    ]);
+    let output = project.run(&["delegate", "-j", "3", REQUEST]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let record = project.record();
+    assert_eq!(record[..2], ["begin builder", "end builder"], "{record:?}");
+    assert_eq!(company(&record, |_| true), 2, "{record:?}");
+
+    let session = project.session();
+    let mode = fs::metadata(&session).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let builder = session.join("builder");
+    let wrote = fs::read_to_string(builder.join("stdout")).unwrap();
+    assert!(wrote.contains("+// builder was here."), "{wrote}");
+    assert!(
+        stdout(&output).contains(&wrote),
+        "what an agent wrote is handed on as well"
+    );
+    assert!(
+        fs::read_to_string(builder.join("report.md"))
+            .unwrap()
+            .contains("Report of builder")
+    );
+
+    let manifest = project.manifest();
+    assert_eq!(
+        (&manifest["status"], &manifest["request"]),
+        (&"done".into(), &REQUEST.into())
+    );
+    for record in manifest["agents"].as_array().unwrap() {
+        assert_eq!(
+            (&record["status"], &record["exit"]),
+            (&"done".into(), &"exit status 0".into())
+        );
+        assert!(record["peak_bytes"].as_u64() > Some(0), "{record}");
+        assert!(record["elapsed_ms"].as_u64() > Some(0), "{record}");
+        let outputs: Vec<&str> = record["outputs"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|output| output["path"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            outputs,
+            ["stdout", "stderr", "report.md", "seen-prompt.txt"]
+        );
+    }
+
+    // The next one is told what matters in place of the transcript.
+    let prompt = fs::read_to_string(session.join("reader/seen-prompt.txt")).unwrap();
+    assert!(prompt.starts_with("You are reader"), "{prompt}");
+    for part in [
+        REQUEST,
+        "## builder: exit status 0 in ",
+        builder.join("stdout").to_str().unwrap(),
+        builder.join("report.md").to_str().unwrap(),
+        "src/lib.rs +1 -0",
+        "# What builder did",
+    ] {
+        assert!(prompt.contains(part), "{part:?} is not in {prompt}");
+    }
+    assert!(
+        prompt.matches("I think about part").count() < 20,
+        "{prompt}"
+    );
+    let handed = fs::read_to_string(builder.join("digest.md")).unwrap();
+    assert!(
+        handed.len() * 10 <= wrote.len(),
+        "{} of {}",
+        handed.len(),
+        wrote.len()
+    );
+    assert!(prompt.contains(&handed));
+
+    // The agents' own files are no changes of the project.
+    let status = Command::new("git")
+        .args(["status", "--porcelain", "--untracked-files=all"])
+        .current_dir(project.path())
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&status), " M src/lib.rs\n?? .saferun/agents.toml\n");
+}
+
+#[test]
+fn an_agents_limit_holds_beside_that_of_all() {
+    let project = Project::new(&[
+        ("builder", "", ""),
+        // Said to be small, so that nothing but the limits keeps them apart.
+        ("reader", "concurrency = 1\nmemory = '20M'", "--hold 150"),
+        ("tester", "concurrency = 2\nmemory = '20M'", "--hold 150"),
+    ]);
+    // A phase in which each of them works several times.
+    let mut file = fs::read_to_string(project.path().join(".saferun/agents.toml")).unwrap();
+    file += "[[phase]]\nname = 'work'\nagents = ['builder']\n\
+             [[phase]]\nname = 'check'\nafter = ['work']\nagents = ['reader', 'reader', 'reader', 'tester', 'tester', 'tester', 'tester']\n";
+    fs::write(project.path().join(".saferun/agents.toml"), file).unwrap();
+    let output = project.run(&["delegate", "-j", "3", REQUEST]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let record = project.record();
+    assert_eq!(
+        record.iter().filter(|line| line.starts_with("end")).count(),
+        8,
+        "{record:?}"
+    );
+    assert_eq!(record[..2], ["begin builder", "end builder"]);
+    assert_eq!(
+        company(&record, |name| name.starts_with("reader")),
+        1,
+        "{record:?}"
+    );
+    assert_eq!(
+        company(&record, |name| name.starts_with("tester")),
+        2,
+        "{record:?}"
+    );
+    assert_eq!(company(&record, |_| true), 3, "{record:?}");
+    for folder in ["reader", "reader-2", "reader-3", "tester-4"] {
+        assert!(
+            project.session().join(folder).join("report.md").exists(),
+            "{folder}"
+        );
+    }
+}
+
+#[test]
+fn one_after_another_where_nobody_has_turned_company_on() {
+    let project = Project::new(&[("builder", "", ""), ("reader", "", ""), ("tester", "", "")]);
+    let output = project.run(&["delegate", REQUEST]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let record = project.record();
+    let expected = [
+        "begin builder",
+        "end builder",
+        "begin reader",
+        "end reader",
+        "begin tester",
+        "end tester",
+    ];
+    assert_eq!(record, expected);
+}
+
+#[test]
+fn a_failed_primary_stops_what_waits_and_the_session_goes_on_later() {
+    let project = Project::new(&[
+        ("builder", "", "--edit src/lib.rs --fail-without here"),
+        ("reader", "", ""),
+        ("tester", "", "--fail-without there"),
+    ]);
+    let output = project.run(&["delegate", "-j", "2", REQUEST]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(project.record(), ["begin builder", "fail builder"]);
+    assert!(
+        said.contains("it depends on builder, which did not succeed"),
+        "{said}"
+    );
+    let go_on = format!(
+        "saferun delegate --resume {}",
+        project.session().file_name().unwrap().to_str().unwrap()
+    );
+    assert!(said.contains(&go_on), "{said}");
+    assert_eq!(
+        (project.status("builder"), project.status("reader")),
+        ("failed".into(), "skipped".into())
+    );
+
+    // Once more: now a validator fails, and the other one is done.
+    fs::write(project.path().join("here"), "").unwrap();
+    let output = project.run(&["delegate", "--resume", "-j", "2"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(
+        (project.status("builder"), project.status("reader")),
+        ("done".into(), "done".into())
+    );
+    assert_eq!(project.status("tester"), "failed");
+    let before = project.record().len();
+
+    // And at last only that validator works, and knows what was done before.
+    fs::write(project.path().join("there"), "").unwrap();
+    let output = project.run(&["delegate", "--resume", "-j", "2"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(project.record()[before..], ["begin tester", "end tester"]);
+    let prompt = fs::read_to_string(project.session().join("tester/seen-prompt.txt")).unwrap();
+    assert!(prompt.contains("## builder: exit status 0"), "{prompt}");
+    assert_eq!(project.manifest()["status"], "done");
+    let output = project.run(&["delegate", "--resume"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("there is no session to go on with"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_delegation_whose_runner_was_killed_goes_on_from_the_last_finished_phase() {
+    let project = Project::new(&[
+        ("builder", "", ""),
+        ("reader", "", "--wait-for go --hold 10"),
+    ]);
+    let mut child = project
+        .command(&["delegate", "-j", "2", REQUEST])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the second agent's start", || project.record().len() == 3);
+    // In use: nobody else may take it up, and it is not pruned.
+    let output = project.run(&["delegate", "--resume", "-j", "2"]);
+    assert!(
+        stderr(&output).contains("is being worked on"),
+        "{}",
+        stderr(&output)
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fs::write(project.path().join("go"), "").unwrap();
+    // What was left of the run ends first: its guard sees to that.
+    let mut output = None;
+    until("the end of what was left", || {
+        let tried = project.run(&["delegate", "--resume", "-j", "2"]);
+        let is_free = !stderr(&tried).contains("is being worked on");
+        output = is_free.then_some(tried);
+        is_free
+    });
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let record = project.record();
+    assert_eq!(
+        record
+            .iter()
+            .filter(|line| *line == "begin builder")
+            .count(),
+        1,
+        "{record:?}"
+    );
+    assert_eq!(record.last().unwrap(), "end reader");
+    assert_eq!(project.manifest()["status"], "done");
+}
+
+#[test]
+fn what_is_wrong_is_told_before_anything_starts() {
+    let project = Project::new(&[("builder", "", ""), ("reader", "", "")]);
+    let file = project.path().join(".saferun/agents.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        text + "[agents.reader]\ncommand = ['no-such-agent-xyz', '{prompt}']\n",
+    )
+    .unwrap_or(());
+    let output = project.run(&["delegate", REQUEST]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    // The table stands twice, which is an error of the file; mend it.
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, _) = text.rsplit_once("[agents.reader]").unwrap();
+    fs::write(&file, before).unwrap();
+    fs::write(
+        project.path().join("saferun.toml"),
+        "[agents.reader]\ncommand = ['no-such-agent-xyz', '{prompt}']\n",
+    )
+    .unwrap();
+    let output = project.run(&["delegate", REQUEST]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("'no-such-agent-xyz', the program of the agent reader, is not there"),
+        "{said}"
+    );
+    assert!(project.record().is_empty() && project.sessions().is_empty());
+
+    fs::write(
+        project.path().join("saferun.toml"),
+        "[agents.reader]\ncommand = ['sh', '-c', 'x {prompt}']\n",
+    )
+    .unwrap();
+    let output = project.run(&["delegate", REQUEST]);
+    assert!(stderr(&output).contains("not safe"), "{}", stderr(&output));
+    fs::remove_file(project.path().join("saferun.toml")).unwrap();
+    let output = project.run(&["delegate", ""]);
+    assert!(
+        stderr(&output).contains("the request is empty"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(project.record().is_empty() && project.sessions().is_empty());
+}
+
+#[test]
+fn a_dry_run_shows_the_commands_and_runs_none() {
+    let project = Project::new(&[("builder", "memory = '250M'", ""), ("reader", "", "")]);
+    let output = project.run(&["delegate", "--dry-run", "-j", "2", REQUEST]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output)
+        .replace(&agent(), "AGENT")
+        .replace(project.path().to_str().unwrap(), "DIR");
+    insta::assert_snapshot!(text);
+    assert!(project.record().is_empty() && project.sessions().is_empty());
+}
+
+#[test]
+fn no_request_becomes_code_or_an_option() {
+    let project = Project::new(&[("builder", "", "")]);
+    let nasty = "--help $(touch hit) `touch hit`; touch hit & 'x\" {workdir} {prompt}\n-rf";
+    let output = project.run(&["delegate", "--", nasty]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let prompt = fs::read_to_string(project.session().join("builder/seen-prompt.txt")).unwrap();
+    assert!(prompt.contains(nasty), "{prompt}");
+    assert!(!project.path().join("hit").exists());
+}
+
+#[test]
+fn one_command_for_all_agents_that_have_none() {
+    let project = Project::new(&[("builder", "", "")]);
+    let file = project.path().join("saferun.toml");
+    fs::write(&file, "agent_command = ['sh', '-c', 'cp \"$1\" \"$2/copy\"; echo \"$SAFERUN_AGENT\"', 'sh', '{prompt_file}', '{artifacts}']\n").unwrap();
+    let output = project.run(&[
+        "delegate",
+        "--agent",
+        "documentation-writer",
+        "Write a guide",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let copy = fs::read_to_string(project.session().join("documentation-writer/copy")).unwrap();
+    assert!(
+        copy.starts_with("You are documentation-writer (Words for people"),
+        "{copy}"
+    );
+}
+
+#[test]
+fn three_validators_of_250_mib_in_a_cage_of_600_mib_all_finish() {
+    let Some(cage) = Cage::for_test("delegate", 600 * MIB) else {
+        return;
+    };
+    let validator = "--memory 245M --hold 300";
+    let limit = "memory = '250M'\nconcurrency = 3";
+    let project = Project::new(&[
+        ("builder", "", ""),
+        ("reader", limit, validator),
+        ("tester", limit, validator),
+        ("auditor", limit, validator),
+    ]);
+    let model = project.command(&[]);
+    let mut command = cage.command(model.get_program());
+    for (name, value) in model.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let output = command
+        .args(["delegate", "--file", "src/lib.rs", "-j", "3", REQUEST])
+        .current_dir(project.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let record = project.record();
+    assert_eq!(
+        record.iter().filter(|line| line.starts_with("end")).count(),
+        4,
+        "{record:?}"
+    );
+    // Two fit together and three don't.
+    assert_eq!(company(&record, |_| true), 2, "{record:?}");
+    assert_eq!(cage.local_kills().unwrap(), 0);
+    for record in project.manifest()["agents"].as_array().unwrap() {
+        assert_eq!(record["attempts"], 1, "{record}");
+    }
+}
