@@ -259,6 +259,7 @@ fn run_args(args: &DelegateArgs) -> RunArgs {
         json: args.json.clone(),
         verbose: args.verbose,
         containment: args.containment,
+        order: None,
     }
 }
 
