@@ -25,15 +25,16 @@ use setting::{Bounds, Setting};
 /// Options of `cargo xtask model-check`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Arguments {
-    /// Worlds of 1 to so many tasks (4 take hours with the other defaults)
+    /// Worlds of 1 to so many tasks (4 take long with the other defaults)
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=4))]
     tasks: u8,
     /// So many mishaps in one run: a failure, a kill by the kernel, a reading that fails, memory
     /// that others take, a stop
     #[arg(long, default_value_t = 1)]
     mishaps: u8,
-    /// For so many readings a task may pause in its life, at any moments
-    #[arg(long, default_value_t = 1)]
+    /// For so many readings a task may pause in its life, at any moments (with 1 the default takes
+    /// far more than ten minutes)
+    #[arg(long, default_value_t = 0)]
     pauses: u8,
     /// A path with more events than this counts as endless
     #[arg(long, default_value_t = 5000)]
@@ -94,6 +95,7 @@ fn explore_all(settings: Vec<Setting>, jobs: usize) -> Result<Report, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::setting::Telling;
     use super::*;
 
     /// Two tasks with one mishap: small enough for every change, large enough for orders of
@@ -105,7 +107,9 @@ mod tests {
             pauses: 0,
             depth: 5000,
         };
-        let settings = (1..=2).flat_map(|tasks| Setting::all(tasks, bounds));
+        let settings = (1..=2)
+            .flat_map(|tasks| Setting::all(tasks, bounds))
+            .filter(|setting| setting.telling != Telling::Peaks);
         let report = explore_all(settings.collect(), 2)?;
         report.print_violations();
         assert_eq!(report.violations(), 0);
