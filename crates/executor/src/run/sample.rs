@@ -77,7 +77,7 @@ impl Run<'_> {
         }
         self.sampling.readable_at = now;
         let usage = self.sampling.usage;
-        if usage.full {
+        if usage.full || usage.refuses {
             self.sampling.last_full = Some(now);
         }
         self.read_machine(now, usage.used_bytes);

@@ -59,6 +59,9 @@ pub struct RunUsage {
     pub cache_bytes: u64,
     /// Whether tasks wait in page faults because the hard limit is reached.
     pub full: bool,
+    /// Whether system calls of tasks may have been refused memory just now, without any trace in
+    /// the kernel's counts: in a full group of v1 they fail where page faults wait.
+    pub refuses: bool,
 }
 
 /// A group that the guard watches over.

@@ -59,6 +59,12 @@ impl Limits {
         self.threshold.clear();
     }
 
+    /// Whether so much use, without file cache, is so near the hard limit that a system call may
+    /// have been refused memory since the last look.
+    pub(crate) fn refuses_at(&self, used_bytes: u64) -> bool {
+        self.hard.is_some_and(|hard| is_at_limit(used_bytes, hard))
+    }
+
     /// Moves both; the threshold a few milliseconds later, and also where the system refuses
     /// the limit.
     pub(crate) fn set(&mut self, hard_bytes: u64, threshold_bytes: u64) -> io::Result<()> {
@@ -83,6 +89,15 @@ impl Limits {
     }
 }
 
+/// So near its limit a group may have been full a moment before: memory is touched at up to 2 MiB
+/// a millisecond, and what was full is looked at again within one. A system call that is refused
+/// leaves no trace: only a page fault that waits counts as the group being out of memory.
+const AT_LIMIT: u64 = 2 << 20;
+
+fn is_at_limit(used_bytes: u64, hard_bytes: u64) -> bool {
+    used_bytes.saturating_add(AT_LIMIT) >= hard_bytes
+}
+
 pub(super) fn new_eventfd() -> io::Result<OwnedFd> {
     Ok(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
@@ -90,4 +105,20 @@ pub(super) fn new_eventfd() -> io::Result<OwnedFd> {
 pub(super) fn watch(epoll: &OwnedFd, fd: &OwnedFd) -> io::Result<()> {
     let data = epoll::EventData::new_u64(0);
     Ok(epoll::add(epoll, fd, data, epoll::EventFlags::IN)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As seen: a read was refused memory while 0.7 MiB were free, and nothing was under_oom.
+    #[test]
+    fn a_call_may_be_refused_just_below_the_limit() {
+        assert!(is_at_limit(413_147_136, 413_917_184));
+        assert!(is_at_limit(413_917_184, 413_917_184));
+        // The brake's own distance from the limit is no shortage.
+        assert!(!is_at_limit(413_917_184 - (8 << 20), 413_917_184));
+        assert!(!is_at_limit(0, 413_917_184));
+        assert!(is_at_limit(u64::MAX, u64::MAX));
+    }
 }

@@ -272,10 +272,13 @@ impl Slots for CgroupV1 {
         self.limits.clear();
         let usage = self.reader.usage_bytes().map_err(into_io)?;
         let cache_bytes = self.reader.file_cache_bytes().map_err(into_io)?;
+        let used_bytes = usage.saturating_sub(cache_bytes);
+        let full = self.reader.oom().map_err(into_io)?.under_oom;
         Ok(RunUsage {
-            used_bytes: usage.saturating_sub(cache_bytes),
+            used_bytes,
             cache_bytes,
-            full: self.reader.oom().map_err(into_io)?.under_oom,
+            full,
+            refuses: full || self.limits.refuses_at(used_bytes),
         })
     }
 

@@ -240,6 +240,8 @@ impl Slots for CgroupV2 {
             used_bytes,
             cache_bytes,
             full: self.limits.on_reading(used_bytes),
+            // The kernel kills there, and counts it.
+            refuses: false,
         })
     }
 
