@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use saferun_scheduler::{GiveUpReason, Hold, Outcome, TaskId};
+use saferun_scheduler::{GiveUpReason, Hint, Hold, Outcome, TaskId};
 
 use crate::notice::Notice;
 use crate::slot::Tier;
@@ -103,6 +103,9 @@ pub enum RunEvent {
         elapsed: Duration,
         /// The CPU time it took.
         cpu: Duration,
+        /// The highest use in each sixteenth of its time, in 255ths of the highest seen; `None`
+        /// where it ended before it was looked at.
+        curve: Option<[u8; Hint::STEPS]>,
     },
     /// A task has reached its final state.
     TaskConcluded {

@@ -3,6 +3,7 @@
 use crate::action::EndCause;
 use crate::curve::Record;
 use crate::event::TaskReading;
+use crate::hint::Hint;
 use crate::queue::{Past, Waiting};
 use crate::task::TaskSpec;
 use crate::tuning::{
@@ -160,6 +161,19 @@ impl Attempt {
     pub(crate) fn cost(&self, budget: f64, mean_peak: f64) -> f64 {
         let lost = self.area + ENDING_COST * budget + TIME_COST * mean_peak * self.work;
         lost * self.penalty()
+    }
+
+    /// Its use so far over its own run time, as a hint tells it.
+    pub(crate) fn curve(&self) -> Option<[u8; Hint::STEPS]> {
+        if self.seen <= 0.0 || self.work <= 0.0 {
+            return None;
+        }
+        let curve = self.record.curve(self.work, self.seen);
+        let step = |step: usize| {
+            let from = step as f64 / Hint::STEPS as f64;
+            curve.most(from, (step + 1) as f64 / Hint::STEPS as f64 - 1e-9)
+        };
+        Some(std::array::from_fn(|at| (255.0 * step(at)).round() as u8))
     }
 
     /// Back to the queue.

@@ -226,6 +226,12 @@ impl Scheduler {
         self.champion
     }
 
+    /// How an active attempt's use went so far: the highest in each sixteenth of its own run time,
+    /// in 255ths of the highest of all. `None` if it is not active or was never read.
+    pub fn curve(&self, task: TaskId) -> Option<[u8; Hint::STEPS]> {
+        self.active.find(task)?.curve()
+    }
+
     /// Why the first waiting task was not started at the last event; `None` if nothing waits.
     pub fn holding(&self) -> Option<Hold> {
         self.admission.hold()

@@ -1,8 +1,9 @@
 //! Expected use over time: what runs, laid on top of each other, against which a waiting task
 //! is tried.
 
-/// The most steps of one task's [`Shape`]. More describe a curve better than it is known.
-pub(crate) const STEPS: usize = 8;
+/// The most steps of one task's [`Shape`]: as many as a hint has. More describe a curve better
+/// than it is known.
+pub(crate) const STEPS: usize = crate::Hint::STEPS;
 
 /// The expected use of one task as steps: so many bytes until so many seconds from its start
 /// (or from now, for a running one).

@@ -142,6 +142,7 @@ fn told(event: &RunEvent) -> (&'static str, Fields) {
             peak_bytes,
             elapsed,
             cpu,
+            curve: _,
         } => {
             let mut rest = fields(json!({ "attempt": attempt }));
             rest.extend(end_fields(end));

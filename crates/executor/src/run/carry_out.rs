@@ -142,6 +142,7 @@ impl Run<'_> {
             peak_bytes: 0,
             elapsed: Duration::ZERO,
             cpu: Duration::ZERO,
+            curve: None,
         });
         let event = Event::Exited {
             task,

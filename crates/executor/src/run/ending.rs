@@ -159,6 +159,7 @@ impl Run<'_> {
         }
         self.tally
             .attempt_ended(&attempt.name, &end, attempt.peak_bytes, now);
+        let curve = self.scheduler.curve(id);
         self.emit(&RunEvent::AttemptEnded {
             task: id,
             name: Arc::clone(&attempt.name),
@@ -167,6 +168,7 @@ impl Run<'_> {
             peak_bytes: attempt.peak_bytes,
             elapsed: now.saturating_sub(attempt.started),
             cpu: attempt.usage.cpu,
+            curve,
         });
         self.decide(Event::Exited {
             task: id,

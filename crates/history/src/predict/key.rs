@@ -57,7 +57,7 @@ impl fmt::Display for Level {
 }
 
 /// The keys of one task; those that don't apply are `None`. They are hashes: see [`hash`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Keys {
     /// Of the whole command and its directory.
     pub command: Option<u64>,

@@ -99,14 +99,23 @@ impl Store {
     ///
     /// The file can't be read.
     pub fn predictor(&self, keys: &Keys, options: Options) -> Result<Predictor, StoreError> {
-        let mut rows = self.evidence(keys, TAUGHT)?;
-        rows.sort_by_key(|(id, _)| *id);
-        rows.dedup_by_key(|(id, _)| *id);
         let mut predictor = Predictor::new(options);
-        for (_, row) in &rows {
+        for (_, row) in &self.evidence(keys)? {
             teach(&mut predictor, row);
         }
         Ok(predictor)
+    }
+
+    /// The latest rows that share any of these keys, oldest first, each once, with their numbers.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be read.
+    pub fn evidence(&self, keys: &Keys) -> Result<Vec<(i64, Row)>, StoreError> {
+        let mut rows = self.latest(keys, TAUGHT)?;
+        rows.sort_by_key(|(id, _)| *id);
+        rows.dedup_by_key(|(id, _)| *id);
+        Ok(rows)
     }
 }
 

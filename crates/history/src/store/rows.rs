@@ -103,7 +103,7 @@ impl Store {
     }
 
     /// The latest rows that share a key, at most so many for each.
-    pub(super) fn evidence(&self, keys: &Keys, most: usize) -> Result<Vec<(i64, Row)>, StoreError> {
+    pub(super) fn latest(&self, keys: &Keys, most: usize) -> Result<Vec<(i64, Row)>, StoreError> {
         let read = || -> rusqlite::Result<Vec<(i64, Row)>> {
             let mut found = Vec::new();
             for (column, key) in columns(keys) {

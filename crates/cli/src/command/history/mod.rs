@@ -2,6 +2,7 @@
 
 mod exchange;
 mod explain;
+mod outlook;
 mod record;
 mod show;
 

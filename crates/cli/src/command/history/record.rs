@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use saferun_executor::{AttemptEnd, Observer, RunEvent, Say, Task, TaskSource};
+use saferun_history::predict::Curve;
 use saferun_history::store::{MOST_ROWS, Writer};
 use saferun_history::{End, Ran, Row};
+
+use super::outlook::Outlook;
 
 /// Words of a command that are looked at for files.
 const MOST_FILES: usize = 64;
@@ -26,13 +29,17 @@ struct Noting {
     next: u64,
     template: Option<Vec<String>>,
     here: String,
+    outlook: Outlook,
 }
 
 impl TaskSource for Noting {
     fn next_task(&mut self) -> Option<Result<Task, String>> {
-        let next = self.source.next_task()?;
-        if let Ok(task) = &next {
+        let mut next = self.source.next_task()?;
+        if let Ok(task) = &mut next {
             let row = self.row(task);
+            if task.declared_bytes.is_none() {
+                task.hint = self.outlook.hint(&row.question(), task.restartable);
+            }
             lock(&self.begun).insert(self.next, Box::new(row));
             self.next += 1;
         }
@@ -94,6 +101,7 @@ pub(crate) fn record(
         warn(speaks, "neither XDG_STATE_HOME nor HOME is set");
         return (source, None);
     };
+    let outlook = Outlook::of(path.clone());
     let writer = match Writer::start(path, MOST_ROWS) {
         Ok(writer) => writer,
         Err(error) => {
@@ -108,6 +116,7 @@ pub(crate) fn record(
         next: 0,
         template: template.map(|words| words.iter().map(|word| text(word)).collect()),
         here: std::env::current_dir().map_or_else(|_| String::new(), |dir| text(dir.as_os_str())),
+        outlook,
     };
     let recorder = Recorder {
         begun,
@@ -133,6 +142,7 @@ impl Observer for Recorder {
                 peak_bytes,
                 elapsed,
                 cpu,
+                curve,
                 ..
             } => {
                 let Some(end) = ending(end) else { return };
@@ -150,6 +160,7 @@ impl Observer for Recorder {
                 row.peak_bytes = *peak_bytes;
                 row.seconds = elapsed.as_secs_f64();
                 row.cpu_seconds = cpu.as_secs_f64();
+                row.curve = curve.map(|steps| Curve::from(steps.map(|s| f32::from(s) / 255.0)));
                 row.end = end;
                 if let Some(writer) = &mut self.writer {
                     writer.add(row);
