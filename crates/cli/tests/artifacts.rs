@@ -353,3 +353,33 @@ fn pruning_follows_the_settings_and_spares_what_is_in_use() {
         stderr(&output)
     );
 }
+
+#[test]
+fn memory_cleanup_prunes_as_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let session = bare(dir.path(), "20250101-000000-00000001");
+    let then = SystemTime::now() - Duration::from_secs(40 * 86_400);
+    let file = fs::File::open(session.join("manifest.json")).unwrap();
+    file.set_modified(then).unwrap();
+    let cleanup = |arguments: &[&str]| {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("memory-cleanup"));
+        let output = command
+            .args(arguments)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        stdout(&output)
+    };
+    let plan = cleanup(&["--only", "artifacts", "--json"]);
+    assert!(
+        plan.contains("20250101-000000-00000001: 40 days old"),
+        "{plan}"
+    );
+    assert!(session.exists());
+    let done = cleanup(&["--only", "artifacts", "--force", "--json"]);
+    assert!(
+        done.contains("removed session 20250101-000000-00000001"),
+        "{done}"
+    );
+    assert!(!session.exists());
+}

@@ -536,3 +536,121 @@ fn three_validators_of_250_mib_in_a_cage_of_600_mib_all_finish() {
         assert_eq!(record["attempts"], 1, "{record}");
     }
 }
+
+#[test]
+fn the_script_of_the_page_on_agents_gives_each_its_own_worktree() {
+    if Command::new("flock").arg("--version").output().is_err() {
+        println!("skipped: no flock program here");
+        return;
+    }
+    let project = Project::new(&[
+        ("builder", "", ""),
+        ("reader", "", ""),
+        ("tester", "", ""),
+        ("auditor", "", ""),
+    ]);
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/agents.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, rest) = page.split_once("```sh in-worktree\n").unwrap();
+    let (script, _) = rest.split_once("```\n").unwrap();
+    let file = project.path().join("in-worktree");
+    fs::write(&file, script).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut text = String::new();
+    for name in ["builder", "reader", "tester", "auditor"] {
+        text += &format!(
+            "[agents.{name}]\nconcurrency = 3\nmemory = '20M'\ncommand = ['./in-worktree', '{}', '--edit', 'src/lib.rs', '--record', '{{workdir}}/.git/record', '--prompt={{prompt}}']\n",
+            agent()
+        );
+    }
+    fs::write(project.path().join("saferun.toml"), text).unwrap();
+    let mut command = project.command(&["delegate", "-j", "3", REQUEST]);
+    let own = Path::new(command.get_program())
+        .parent()
+        .unwrap()
+        .to_owned();
+    let path = std::env::var_os("PATH").unwrap();
+    let path = [own].into_iter().chain(std::env::split_paths(&path));
+    let output = command
+        .env("PATH", std::env::join_paths(path).unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let session = project.session();
+    let id = session.file_name().unwrap().to_str().unwrap();
+    let told = fs::read_to_string(session.join("reader/seen-prompt.txt")).unwrap();
+    let branch = format!("builder: works on branch saferun/{id}/builder");
+    assert!(told.contains(&branch), "{told}");
+    let trees = project
+        .path()
+        .join(".saferun/worktrees")
+        .join(session.file_name().unwrap());
+    for name in ["builder", "reader", "tester", "auditor"] {
+        let edited = fs::read_to_string(trees.join(name).join("src/lib.rs")).unwrap();
+        assert_eq!(edited, format!("//! It.\n// {name} was here.\n"));
+    }
+    assert_eq!(
+        fs::read_to_string(project.path().join("src/lib.rs")).unwrap(),
+        "//! It.\n"
+    );
+    let prompt = fs::read_to_string(session.join("reader/seen-prompt.txt")).unwrap();
+    assert!(prompt.contains("## builder: exit status 0"), "{prompt}");
+}
+
+#[test]
+fn every_five_agents_memory_is_told_and_at_ten_what_was_left_alive_is_ended() {
+    let project = Project::new(&[("builder", "", "--hold 0")]);
+    let file = project.path().join(".saferun/agents.toml");
+    let mut text = fs::read_to_string(&file).unwrap();
+    text += &format!(
+        "[[phase]]\nname = 'all'\nagents = [{}]\n",
+        "'builder', ".repeat(10)
+    );
+    fs::write(&file, text).unwrap();
+    // Left by an agent of this project whose run is over, and by one of another project.
+    let left = |folder: &Path| {
+        let output = Command::new("sh")
+            .args(["-c", "setsid sleep 300 > /dev/null 2>&1 & echo $!"])
+            .env("SAFERUN_RUN", "6b05e20b-16b0-7c50b1a0")
+            .env("SAFERUN_TASK", "0")
+            .env("SAFERUN_ARTIFACTS", folder)
+            .output()
+            .unwrap();
+        stdout(&output).trim().parse::<u32>().unwrap()
+    };
+    let ours = left(
+        &project
+            .path()
+            .join(".saferun/artifacts/20200101-000000-00000000/builder"),
+    );
+    let other = left(Path::new("/nowhere/.saferun/artifacts/x/builder"));
+    let is_alive = |pid: u32| {
+        let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        state
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+    };
+    assert!(is_alive(ours) && is_alive(other));
+    let output = project.run(&["delegate", "--recycle", REQUEST]);
+    let said = stderr(&output);
+    let spared = is_alive(other);
+    for pid in [ours, other] {
+        // They are ours: nobody else ends them.
+        let _ = Command::new("kill")
+            .arg(pid.to_string())
+            .stderr(Stdio::null())
+            .status();
+    }
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("after 5 agents this session holds "),
+        "{said}"
+    );
+    assert!(said.contains("10 agents have worked in it"), "{said}");
+    assert!(
+        said.contains("recycled a process that earlier work left alive"),
+        "{said}"
+    );
+    assert!(spared, "{said}");
+}

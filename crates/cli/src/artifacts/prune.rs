@@ -56,7 +56,7 @@ pub(crate) fn expired(store: &Store, settings: &ArtifactSettings) -> io::Result<
             (session, age, bytes)
         })
         .collect();
-    sessions.sort_by(|one, other| other.1.cmp(&one.1));
+    sessions.sort_by_key(|session| std::cmp::Reverse(session.1));
     let mut total = sessions
         .iter()
         .fold(0, |sum: u64, session| sum.saturating_add(session.2));

@@ -140,7 +140,7 @@ impl Session {
         let directory = folder.parent()?.to_path_buf();
         let id = directory.file_name()?.to_str()?.to_owned();
         let is_session = directory.join(super::manifest::FILE).is_file();
-        is_session.then(|| (Self { id, directory }, agent))
+        is_session.then_some((Self { id, directory }, agent))
     }
 
     /// Its manifest.

@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use saferun_memory::reclaim::{About, Figure, Outcome, Prospect, Step, Taken};
 use saferun_memory::{ProcessId, Roots, sanitised, show};
 
+use crate::args::SettingsArgs;
+use crate::artifacts::{self, ArtifactSettings, prune};
+use crate::settings::Configuration;
+
 /// What the names of our directories for a short time begin with; our process id follows.
 const SCRATCH: &str = "saferun-demo-";
 
@@ -166,14 +170,45 @@ pub(super) struct Expired {
     pub(super) things: Vec<String>,
 }
 
+/// This project's store, if it has one, and how long it keeps what is in it.
+fn sessions() -> Option<(artifacts::Store, Result<ArtifactSettings, String>)> {
+    let store = artifacts::Store::find().ok()?;
+    let settings = Configuration::gather(&SettingsArgs::default())
+        .and_then(|configuration| ArtifactSettings::of(&configuration))
+        .map_err(|error| error.to_string());
+    store.root().is_dir().then_some((store, settings))
+}
+
+fn expired_sessions() -> Option<Result<Expired, String>> {
+    let (store, settings) = sessions()?;
+    let found = settings
+        .and_then(|settings| prune::expired(&store, &settings).map_err(|error| error.to_string()));
+    Some(found.map(|found| {
+        Expired {
+            bytes: found.iter().map(|expired| expired.bytes).sum(),
+            things: (found.iter())
+                .map(|expired| format!("session {}: {}", expired.id, expired.why.words()))
+                .collect(),
+        }
+    }))
+}
+
+fn prune_sessions() -> Result<(), String> {
+    let Some((store, settings)) = sessions() else {
+        return Ok(());
+    };
+    let pruned = prune::prune(&store, &settings?);
+    pruned.map(drop).map_err(|error| error.to_string())
+}
+
 impl Store {
-    /// What agents have made. Nothing keeps that yet, so there is no such store.
+    /// What agents have made in this project.
     pub(super) fn artifacts() -> Self {
         Self {
             name: "artifacts",
             what: "store of what agents have made",
-            find: || None,
-            prune: || Ok(()),
+            find: expired_sessions,
+            prune: prune_sessions,
         }
     }
 

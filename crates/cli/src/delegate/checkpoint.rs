@@ -1,8 +1,14 @@
 //! What is said and done after an agent has ended, by what the session holds by then.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use saferun_memory::leftovers::{end_leftover, find_leftovers};
 use saferun_memory::{Census, Roots, clean_up, show};
-use std::time::Duration;
+
+use crate::artifacts::VARIABLE;
 
 /// Memory is looked at after so many agents,
 const CHECKED_EVERY: u64 = 5;
@@ -77,14 +83,16 @@ impl Advice {
 /// Counts agents, cleans up after each, and gives advice.
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
-    recycle: bool,
+    /// Whose leftovers are ended: those of agents with a folder below this one.
+    recycle: Option<PathBuf>,
     agents: u64,
     told: Option<Advice>,
 }
 
 impl Checkpoints {
-    /// With `recycle` what earlier work left alive is ended where a restart is advised.
-    pub(crate) fn new(recycle: bool) -> Self {
+    /// With `recycle`, what agents whose folders lie there have left alive is ended where a
+    /// restart is advised.
+    pub(crate) fn new(recycle: Option<PathBuf>) -> Self {
         Self {
             recycle,
             agents: 0,
@@ -109,8 +117,8 @@ impl Checkpoints {
             .into_iter()
             .collect();
         if given.asks_for_restart() {
-            if self.recycle {
-                said.push(recycle());
+            if let Some(store) = &self.recycle {
+                said.push(recycle(store));
             } else {
                 said.push(
                     "--recycle ends what earlier agents have left alive; memory-cleanup shows it"
@@ -122,13 +130,20 @@ impl Checkpoints {
     }
 }
 
-/// Ends what is left of work that is over.
-fn recycle() -> String {
+/// Ends what agents of this store have left, whose work is over. What others have left is theirs
+/// to end.
+fn recycle(store: &Path) -> String {
     let roots = Roots::default();
     let Ok(census) = Census::take(&roots) else {
         return "nothing was recycled: processes can't be read".to_owned();
     };
-    let found = find_leftovers(&census, &[], &roots).found;
+    let mut found = find_leftovers(&census, &[], &roots).found;
+    found.retain(|leftover| {
+        leftover
+            .members
+            .iter()
+            .any(|member| is_of(member.pid, store))
+    });
     if found.is_empty() {
         return "nothing is left alive of work that is over".to_owned();
     }
@@ -142,6 +157,16 @@ fn recycle() -> String {
         processes(found.len()),
         show(bytes)
     )
+}
+
+/// Whether a process has the folder of an agent of this store in its environment.
+fn is_of(pid: u32, store: &Path) -> bool {
+    // Who can't be read is not ours.
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let folder = environment
+        .split(|byte| *byte == 0)
+        .find_map(|entry| entry.strip_prefix(VARIABLE.as_bytes())?.strip_prefix(b"="));
+    folder.is_some_and(|folder| Path::new(OsStr::from_bytes(folder)).starts_with(store))
 }
 
 fn processes(count: usize) -> String {

@@ -113,7 +113,11 @@ pub(crate) fn prompt(launch: &Launch, folder: &Path, workdir: &Path) -> String {
             );
         }
     }
-    let _ = writeln!(text, "\nYou work in {}.", workdir.display());
+    let _ = writeln!(
+        text,
+        "\nThe project is in {}; work in the directory in which you were started.",
+        workdir.display()
+    );
     let _ = writeln!(
         text,
         "Files for those who follow you go to {} (SAFERUN_ARTIFACTS).",

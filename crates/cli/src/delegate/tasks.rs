@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use saferun_executor::{CommandSpec, Copies, Limit as Places, OrderError, OrderedTasks, Task};
@@ -82,16 +82,15 @@ pub(crate) fn tasks(
     Ok(Tasks { tasks, ids })
 }
 
-fn task(member: &Member, folder: &PathBuf, program: &PathBuf, places: &HashMap<&str, u64>) -> Task {
+fn task(member: &Member, folder: &Path, program: &Path, places: &HashMap<&str, u64>) -> Task {
     let record = &member.record;
-    let mut command =
-        CommandSpec::new(program, [OsString::from(AGENT_MODE), folder.clone().into()]);
+    let mut command = CommandSpec::new(program, [OsString::from(AGENT_MODE), folder.into()]);
     let own = member
         .env
         .iter()
         .map(|(name, value)| (name.into(), value.into()));
     command.env = own.collect();
-    command.env.push((VARIABLE.into(), folder.clone().into()));
+    command.env.push((VARIABLE.into(), folder.into()));
     command
         .env
         .push((AGENT_VARIABLE.into(), record.id.clone().into()));

@@ -5,6 +5,7 @@ mod session;
 mod shown;
 
 use std::io::Write;
+use std::path::Path;
 
 use saferun_executor::RunReport;
 use saferun_router::Team;
@@ -195,7 +196,11 @@ fn carry_out(
 ) -> Result<RunReport, CliError> {
     let failed = |error| CliError::system("the agents' folders can't be made", error);
     let made = tasks::tasks(crew, session, request, artifacts.digest).map_err(failed)?;
-    let checkpoints = Checkpoints::new(args.recycle);
+    let checkpoints = Checkpoints::new(if args.recycle {
+        session.directory.parent().map(Path::to_path_buf)
+    } else {
+        None
+    });
     let limit = artifacts.digest;
     let (recorder, recording) =
         Recorder::start(session, made.ids, limit, checkpoints, shows != Shown::Json)
