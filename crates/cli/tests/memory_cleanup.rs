@@ -156,3 +156,44 @@ fn what_is_not_understood_is_a_usage_error() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn expired_artifacts_are_removed_when_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let session = |name: &str, touched: &str| {
+        let path = dir.path().join(".saferun/artifacts").join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("manifest.json"), "{}").unwrap();
+        for what in [path.join("manifest.json"), path.clone()] {
+            let status = Command::new("touch")
+                .args(["-d", touched])
+                .arg(what)
+                .status();
+            assert!(status.unwrap().success());
+        }
+        path
+    };
+    let (old, new) = (session("old", "40 days ago"), session("new", "1 day ago"));
+    let artifacts = |arguments: &[&str]| {
+        let output = Command::new(assert_cmd::cargo::cargo_bin!("memory-cleanup"))
+            .args(["--only", "artifacts", "--json"])
+            .args(arguments)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        json(&output)["steps"][0].clone()
+    };
+    let step = artifacts(&[]);
+    assert_eq!(step["outcome"], "planned", "{step}");
+    assert!(
+        step["acts"][0].as_str().unwrap().contains("session old"),
+        "{step}"
+    );
+    assert!(old.exists());
+    let step = artifacts(&["--force"]);
+    assert_eq!(step["outcome"], "done", "{step}");
+    assert!(!old.exists() && new.exists());
+    let step = artifacts(&["--force"]);
+    assert_eq!(step["outcome"], "nothing-to-gain", "{step}");
+}

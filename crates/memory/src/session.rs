@@ -78,6 +78,10 @@ pub fn session_use_bytes(roots: &Roots) -> Result<u64, ReadError> {
 }
 
 /// Those of a session and all of their descendants, by each one's parent and session.
+///
+/// Where the session is 0, which nobody leads, PID 1 is in it as well as all that it has started
+/// without a session of their own. It is left out: all orphans of the system are its children,
+/// and they are nobody's descendants in truth.
 pub(crate) fn members(relations: &BTreeMap<u32, (u32, u32)>, own: u32) -> BTreeSet<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (&pid, &(parent, _)) in relations {
@@ -86,7 +90,7 @@ pub(crate) fn members(relations: &BTreeMap<u32, (u32, u32)>, own: u32) -> BTreeS
     let mut members = BTreeSet::new();
     let mut queue: Vec<u32> = relations
         .iter()
-        .filter(|(_, (_, session))| *session == own)
+        .filter(|&(&pid, &(_, session))| session == own && !(own == 0 && pid == 1))
         .map(|(&pid, _)| pid)
         .collect();
     while let Some(pid) = queue.pop() {
@@ -114,4 +118,27 @@ pub(crate) fn own_session(roots: &Roots) -> Result<u32, ReadError> {
         path: link,
         field: "process of our own",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::members;
+
+    #[test]
+    fn orphans_are_of_no_session_that_nobody_leads() {
+        // By process: its parent and its session.
+        let relations = [
+            (1, (0, 0)),
+            (20, (1, 0)),
+            (21, (20, 21)),
+            // Orphans, of whom one never had a session of its own.
+            (30, (1, 29)),
+            (31, (1, 0)),
+        ]
+        .into();
+        assert!(members(&relations, 0).into_iter().eq([20, 21, 31]));
+        // Where PID 1 leads a session, as in most containers, all descend from it.
+        let relations = [(1, (0, 1)), (20, (1, 1)), (30, (1, 29))].into();
+        assert!(members(&relations, 1).into_iter().eq([1, 20, 30]));
+    }
 }

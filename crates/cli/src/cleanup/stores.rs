@@ -10,6 +10,7 @@ use saferun_memory::{ProcessId, Roots, sanitised, show};
 
 use crate::args::SettingsArgs;
 use crate::artifacts::{self, ArtifactSettings, prune};
+use crate::command::history;
 use crate::settings::Configuration;
 
 /// What the names of our directories for a short time begin with; our process id follows.
@@ -170,54 +171,32 @@ pub(super) struct Expired {
     pub(super) things: Vec<String>,
 }
 
-/// This project's store, if it has one, and how long it keeps what is in it.
-fn sessions() -> Option<(artifacts::Store, Result<ArtifactSettings, String>)> {
-    let store = artifacts::Store::find().ok()?;
-    let settings = Configuration::gather(&SettingsArgs::default())
-        .and_then(|configuration| ArtifactSettings::of(&configuration))
-        .map_err(|error| error.to_string());
-    store.root().is_dir().then_some((store, settings))
-}
-
-fn expired_sessions() -> Option<Result<Expired, String>> {
-    let (store, settings) = sessions()?;
-    let found = settings
-        .and_then(|settings| prune::expired(&store, &settings).map_err(|error| error.to_string()));
-    Some(found.map(|found| {
-        Expired {
-            bytes: found.iter().map(|expired| expired.bytes).sum(),
-            things: (found.iter())
-                .map(|expired| format!("session {}: {}", expired.id, expired.why.words()))
-                .collect(),
-        }
-    }))
-}
-
-fn prune_sessions() -> Result<(), String> {
-    let Some((store, settings)) = sessions() else {
-        return Ok(());
-    };
-    let pruned = prune::prune(&store, &settings?);
-    pruned.map(drop).map_err(|error| error.to_string())
-}
-
 impl Store {
-    /// What agents have made in this project.
+    /// What agents have made for the project around the working directory.
     pub(super) fn artifacts() -> Self {
         Self {
             name: "artifacts",
-            what: "store of what agents have made",
-            find: expired_sessions,
-            prune: prune_sessions,
+            what: "store of what agents have made here",
+            find: expired_artifacts,
+            prune: || {
+                let (store, settings) = artifacts()?;
+                prune::prune(&store, &settings)
+                    .map(drop)
+                    .map_err(|error| error.to_string())
+            },
         }
     }
 
-    /// The record of earlier runs. Nothing keeps that yet, so there is no such store.
+    /// The record of earlier runs. It keeps itself within its bound with every attempt that it
+    /// is told, so nothing in it ever waits to be removed; `saferun history prune` shortens it.
     pub(super) fn history() -> Self {
         Self {
             name: "history",
             what: "record of earlier runs",
-            find: || None,
+            find: || {
+                let there = history::path().is_some_and(|path| path.exists());
+                there.then(|| Ok(Expired::default()))
+            },
             prune: || Ok(()),
         }
     }
@@ -233,6 +212,43 @@ impl Store {
             Some(Ok(expired)) => Ok(expired),
         }
     }
+}
+
+fn artifacts() -> Result<(artifacts::Store, ArtifactSettings), String> {
+    let store = artifacts::Store::find().map_err(|error| error.to_string())?;
+    let settings = Configuration::gather(&SettingsArgs::default())
+        .and_then(|configuration| ArtifactSettings::of(&configuration))
+        .map_err(|error| error.to_string())?;
+    Ok((store, settings))
+}
+
+fn expired_artifacts() -> Option<Result<Expired, String>> {
+    let (store, settings) = match artifacts() {
+        Ok(both) => both,
+        Err(why) => return Some(Err(why)),
+    };
+    if !store.root().is_dir() {
+        return None;
+    }
+    let expired = prune::expired(&store, &settings).map_err(|error| error.to_string());
+    Some(expired.map(|expired| {
+        Expired {
+            bytes: expired
+                .iter()
+                .fold(0, |sum: u64, session| sum.saturating_add(session.bytes)),
+            things: expired
+                .iter()
+                .map(|session| {
+                    let bytes = show(session.bytes);
+                    format!(
+                        "session {} with {bytes}: {}",
+                        session.id,
+                        session.why.words()
+                    )
+                })
+                .collect(),
+        }
+    }))
 }
 
 impl Step for Store {

@@ -8,7 +8,7 @@ mod delegate;
 mod demo;
 mod dry_run;
 mod guarded;
-mod history;
+pub(crate) mod history;
 mod plan;
 mod run;
 mod status;

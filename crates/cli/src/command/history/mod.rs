@@ -62,7 +62,7 @@ pub(super) fn history(args: &HistoryArgs) -> Result<Exit, CliError> {
 }
 
 /// Where the history lies; `None` where there is neither a state directory nor a home.
-pub(super) fn path() -> Option<PathBuf> {
+pub(crate) fn path() -> Option<PathBuf> {
     let absolute = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
