@@ -62,14 +62,14 @@ impl Outlook {
             self.is_over = true;
             return None;
         }
-        let prediction = opened.predictor.predict(question);
+        let prediction = opened.predict(question, restartable);
         let seconds = prediction.seconds?;
         self.short_ones = match seconds < TOO_SHORT {
             true => self.short_ones + 1,
             false => 0,
         };
         self.is_over = self.short_ones >= SHORT_ONES;
-        is_close(prediction.level, restartable).then(|| hint(&prediction, seconds))
+        (prediction.level != Level::Prior).then(|| hint(&prediction, seconds))
     }
 
     fn opened(&self) -> Option<Opened> {
@@ -86,6 +86,26 @@ impl Outlook {
 }
 
 impl Opened {
+    /// One earlier run of the very command says more of how a task is to be packed than a hundred
+    /// of its program. What may not be ended has its peak reserved, for which the program and the
+    /// agent are better than nothing.
+    fn predict(&self, question: &Question, restartable: bool) -> Prediction {
+        let close = Question {
+            keys: Keys {
+                program: None,
+                agent: None,
+                ..question.keys
+            },
+            ..*question
+        };
+        let prediction = self.predictor.predict(&close);
+        if restartable || prediction.level != Level::Prior {
+            prediction
+        } else {
+            self.predictor.predict(question)
+        }
+    }
+
     /// Teaches the predictor what there is of the program, template and agent, once.
     fn look_up(&mut self, keys: &Keys) -> Option<()> {
         let shared = Keys {
@@ -107,16 +127,6 @@ impl Opened {
     }
 }
 
-/// Whether evidence of this level says more of a task than what the run itself learns. What may
-/// not be ended has its peak reserved, so that less is good enough for it.
-fn is_close(level: Level, restartable: bool) -> bool {
-    match level {
-        Level::Command | Level::Items | Level::Template => true,
-        Level::Program | Level::Agent => !restartable,
-        Level::Prior => false,
-    }
-}
-
 fn hint(prediction: &Prediction, seconds: f64) -> Hint {
     Hint {
         peak_bytes: prediction.peak_bytes,
@@ -125,5 +135,56 @@ fn hint(prediction: &Prediction, seconds: f64) -> Hint {
             .curve
             .steps()
             .map(|share| (255.0 * share).round() as u8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use saferun_history::{End, Ran, Row};
+
+    fn row(command: &[String]) -> Row {
+        let mut row = Row::of(&Ran {
+            command,
+            template: None,
+            items: &[],
+            directory: "/",
+            agent: None,
+        });
+        row.peak_bytes = 100 << 20;
+        row.seconds = 2.0;
+        row.end = End::Exited(0);
+        row
+    }
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn one_run_of_the_same_is_enough_and_of_the_program_only_for_a_reservation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.sqlite");
+        let known = row(&words("work 1"));
+        let rows = [known.clone(), row(&words("work 2"))];
+        Store::open(&path).unwrap().add(&rows, 100).unwrap();
+        let mut outlook = Outlook::of(path);
+        let hint = outlook.hint(&known.question(), true).unwrap();
+        assert!(hint.peak_bytes >= 100 << 20 && hint.peak_bytes < 150 << 20);
+        assert_eq!(hint.duration.as_secs_f64().round(), 2.0);
+        let other = row(&words("work 3")).question();
+        assert_eq!(outlook.hint(&other, true), None);
+        assert!(outlook.hint(&other, false).is_some());
+        let stranger = row(&words("play 3")).question();
+        assert_eq!(outlook.hint(&stranger, true), None);
+    }
+
+    #[test]
+    fn without_a_history_none_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.sqlite");
+        let mut outlook = Outlook::of(path.clone());
+        assert_eq!(outlook.hint(&row(&words("work 1")).question(), true), None);
+        assert!(!path.exists());
     }
 }
