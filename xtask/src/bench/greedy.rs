@@ -50,7 +50,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
         let events = programs.scratch().join("events");
         let mut command = cage.command(programs.saferun());
         command
-            .args(["run", "-j", "auto", "--json"])
+            .args(["run", "--no-history", "-j", "auto", "--json"])
             .current_dir(programs.scratch());
         let outcome = Trial::new("saferun", command)
             .input(&input)?

@@ -36,7 +36,9 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
     let mut command = Command::new(programs.saferun());
     command
         .args(["run", "-j2", "--progress", "none", "true", "{}"])
-        .current_dir(programs.scratch());
+        .current_dir(programs.scratch())
+        // A history is kept, as it is by default, but not the user's own.
+        .env("XDG_STATE_HOME", programs.scratch().join("state"));
     let mut watched = Watched::new(programs.saferun());
     let items = options.items;
     let outcome = Trial::new("saferun", command)

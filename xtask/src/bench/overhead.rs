@@ -95,7 +95,11 @@ fn once(
     tally: &mut Tally,
 ) -> Result<f64, Failure> {
     let mut command = Command::new(program);
-    command.args(arguments).current_dir(programs.scratch());
+    command
+        .args(arguments)
+        .current_dir(programs.scratch())
+        // A history is kept, as it is by default, but not the user's own.
+        .env("XDG_STATE_HOME", programs.scratch().join("state"));
     let output = programs.scratch().join("output");
     let outcome = Trial::new(program.to_string_lossy(), command)
         .input(input)?

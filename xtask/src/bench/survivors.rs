@@ -58,7 +58,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
         let marker = Marker::unique();
         let mut command = saferun(programs, options.user);
         command
-            .args(["run", "-j8", "--progress", "none"])
+            .args(["run", "--no-history", "-j8", "--progress", "none"])
             .stdin(fs::File::open(&input)?)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -78,7 +78,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
         marker.kill_all();
     }
     let next = saferun(programs, options.user)
-        .args(["run", "-j2", "--", "true"])
+        .args(["run", "--no-history", "-j2", "--", "true"])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .status()?;

@@ -131,7 +131,7 @@ fn once(
 fn saferun(cage: &Cage, programs: &Programs) -> Command {
     let mut command = cage.command(programs.saferun());
     command
-        .args(["run", "-j", "auto", "--json"])
+        .args(["run", "--no-history", "-j", "auto", "--json"])
         .current_dir(programs.scratch());
     command
 }

@@ -142,7 +142,7 @@ impl Stage<'_> {
         let program = self.programs.saferun();
         let mut command = cage.command(&program);
         command
-            .args(["run", "-j", "auto", "--progress", "none"])
+            .args(["run", "--no-history", "-j", "auto", "--progress", "none"])
             .args(["--grace", "300ms", "--preempt", plan.preempt])
             .args(["--containment", self.tier.name()])
             .arg(format!("--json={}", events.display()))

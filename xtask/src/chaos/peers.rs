@@ -27,6 +27,7 @@ pub(super) const PEERS: [Peer; 4] = [
         program: Program::Own,
         arguments: &[
             "run",
+            "--no-history",
             "--strategy",
             "unlimited",
             "--progress",

@@ -111,7 +111,7 @@ impl Run<'_> {
         let events = self.scratch.path().join("events.json");
         let mut command = Command::new(itself());
         // What is set for other work has no say in a demonstration.
-        command.args(["run", "--ignore-config"]);
+        command.args(["run", "--ignore-config", "--no-history"]);
         command.args(options).args(["--memory", BUDGET]);
         let mut json = OsString::from("--json=");
         json.push(&events);
