@@ -372,13 +372,13 @@ fn memory_cleanup_prunes_as_well() {
     };
     let plan = cleanup(&["--only", "artifacts", "--json"]);
     assert!(
-        plan.contains("20250101-000000-00000001: 40 days old"),
+        plan.contains("20250101-000000-00000001"),
         "{plan}"
     );
     assert!(session.exists());
     let done = cleanup(&["--only", "artifacts", "--force", "--json"]);
     assert!(
-        done.contains("removed session 20250101-000000-00000001"),
+        done.contains("20250101-000000-00000001"),
         "{done}"
     );
     assert!(!session.exists());
