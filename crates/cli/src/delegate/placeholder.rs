@@ -39,9 +39,8 @@ const INTERPRETERS: [&str; 24] = [
     "osascript",
 ];
 /// Flags that are followed by code, beside bundles of letters that hold `c` or `e`.
-const CODE_FLAGS: [&str; 9] = [
+const CODE_FLAGS: [&str; 8] = [
     "--eval",
-    "--print",
     "--command",
     "--init-command",
     "-Command",
@@ -50,8 +49,14 @@ const CODE_FLAGS: [&str; 9] = [
     "-S",
     "eval",
 ];
-/// Programs that put their arguments together and hand them to a shell.
-const JOINERS: [&str; 11] = [
+/// Interpreters that run and print what follows `-p`.
+const PRINTERS: [&str; 4] = ["node", "nodejs", "bun", "deno"];
+/// Programs that hand their arguments to a shell, or run them as programs of their own language.
+const JOINERS: [&str; 15] = [
+    "awk",
+    "gawk",
+    "mawk",
+    "sed",
     "ssh",
     "rsh",
     "su",
@@ -81,9 +86,21 @@ pub(crate) fn danger(words: &[String]) -> Option<String> {
             .any(|place| word.contains(place))
     };
     let mut before: Option<&str> = None;
+    let mut interpreter = false;
     for word in words {
+        let was_interpreter = std::mem::replace(&mut interpreter, PRINTERS.contains(&base(word)));
+        // Elsewhere this flag is an agent's own.
+        if was_interpreter
+            && ["-p", "-pe", "--print"].contains(&word.split('=').next().unwrap_or_default())
+        {
+            before = Some("--eval");
+            if !word.contains('=') {
+                continue;
+            }
+        }
         if is_filled(word) {
             let (flag, place) = match word.split_once('=') {
+                Some((_, place)) if was_interpreter && before == Some("--eval") => (before, place),
                 Some((flag, place)) if flag.starts_with('-') => (Some(flag), place),
                 _ => (None, word.as_str()),
             };
@@ -99,7 +116,7 @@ pub(crate) fn danger(words: &[String]) -> Option<String> {
             if let Some(joiner) = joiner
                 && word.contains(PROMPT)
             {
-                return Some(format!("{joiner} would hand {PROMPT} to a shell"));
+                return Some(format!("{joiner} would run {PROMPT} as code"));
             }
         }
         before = Some(word);
@@ -201,6 +218,9 @@ mod tests {
             &["env", "-S", "agent {prompt}"],
             &["agent", "say: {prompt}"],
             &["{prompt}"],
+            &["node", "-p", "{prompt}"],
+            &["/usr/bin/node", "--print={prompt}"],
+            &["awk", "{prompt}"],
         ] {
             assert!(of(bad).is_some(), "{bad:?}");
         }
@@ -216,6 +236,8 @@ mod tests {
                 "{artifacts}",
             ],
             &["python3", "agent.py", "{prompt}"],
+            &["node", "agent.js", "-p", "{prompt}"],
+            &["node", "agent.js", "--print", "{prompt}"],
             &["codex", "exec", "--cd", "{workdir}", "{prompt}"],
             &[
                 "agent",
