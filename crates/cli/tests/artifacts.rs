@@ -371,15 +371,9 @@ fn memory_cleanup_prunes_as_well() {
         stdout(&output)
     };
     let plan = cleanup(&["--only", "artifacts", "--json"]);
-    assert!(
-        plan.contains("20250101-000000-00000001"),
-        "{plan}"
-    );
+    assert!(plan.contains("20250101-000000-00000001"), "{plan}");
     assert!(session.exists());
     let done = cleanup(&["--only", "artifacts", "--force", "--json"]);
-    assert!(
-        done.contains("20250101-000000-00000001"),
-        "{done}"
-    );
+    assert!(done.contains("20250101-000000-00000001"), "{done}");
     assert!(!session.exists());
 }
