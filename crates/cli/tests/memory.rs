@@ -29,7 +29,7 @@ fn workload() -> String {
 /// `saferun run` in a cage.
 fn caged(cage: &Cage, dir: &Path, arguments: &[&str]) -> Output {
     cage.command(assert_cmd::cargo::cargo_bin!("saferun"))
-        .args(["run", "--json=events"])
+        .args(["run", "--json=events", "--no-history"])
         .args(arguments)
         .current_dir(dir)
         .stdin(Stdio::null())

@@ -204,9 +204,10 @@ impl Census {
 }
 
 impl Process {
-    /// Whether it is a thread of the kernel: all of these descend from number 2.
+    /// Whether it is a thread of the kernel: all of these descend from number 2 and have neither
+    /// memory of their own nor arguments. In a PID namespace number 2 is a process like others.
     pub(crate) fn is_kernels(&self) -> bool {
-        self.id.pid == 2 || self.parent == 2
+        (self.id.pid == 2 || self.parent == 2) && self.rss_bytes == 0 && self.arguments.is_empty()
     }
 
     /// The last part of the path by which it was called, without the dash of a login shell; its

@@ -16,6 +16,15 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// A place for a history that nobody has used: what another test ran must not be known.
+fn fresh_state() -> std::path::PathBuf {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("state-{}-{next}", std::process::id());
+    std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
 /// The built command, in a directory of its own, with nothing on standard input.
 pub(crate) fn saferun(dir: &Path) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("saferun"));
@@ -23,7 +32,7 @@ pub(crate) fn saferun(dir: &Path) -> Command {
         .current_dir(dir)
         .stdin(Stdio::null())
         // Tests leave no trace in the history of whoever runs them.
-        .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("XDG_STATE_HOME", fresh_state())
         .env_remove("SAFERUN_SUPERVISED")
         // The settings of whoever runs the tests are not theirs.
         .env_remove("SAFE_PARALLEL")

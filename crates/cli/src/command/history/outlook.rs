@@ -21,6 +21,8 @@ const SHORT_ONES: u32 = 16;
 /// task: what is found of these holds the same commands and items of earlier runs, too.
 pub(super) struct Outlook {
     path: PathBuf,
+    /// Whether it may say that the file was damaged.
+    speaks: bool,
     /// `None` before the first task, and for good where there is no history yet.
     open: Option<Opened>,
     is_over: bool,
@@ -36,9 +38,10 @@ struct Opened {
 
 impl Outlook {
     /// Nothing is opened before the first task.
-    pub(super) fn of(path: PathBuf) -> Self {
+    pub(super) fn of(path: PathBuf, speaks: bool) -> Self {
         Self {
             path,
+            speaks,
             open: None,
             is_over: false,
             short_ones: 0,
@@ -46,7 +49,8 @@ impl Outlook {
     }
 
     /// What is expected of a task, where the history says enough of its like. Whatever goes wrong
-    /// means that nothing is known; whoever writes the history says so.
+    /// means that nothing is known; whoever writes the history says so, but for a damaged file, which
+    /// only the first to open it sees.
     pub(super) fn hint(&mut self, question: &Question, restartable: bool) -> Option<Hint> {
         if self.is_over {
             return None;
@@ -76,8 +80,15 @@ impl Outlook {
         if !self.path.is_file() {
             return None;
         }
+        let store = Store::open(&self.path).ok()?;
+        if let Some(aside) = store.set_aside() {
+            let aside = aside.display();
+            let cause = format!("it was damaged and is begun anew; what there was is now {aside}");
+            super::record::warn(self.speaks, &cause);
+            return None;
+        }
         Some(Opened {
-            store: Store::open(&self.path).ok()?,
+            store,
             predictor: Predictor::new(Options::default()),
             looked_up: HashSet::new(),
             taught: HashSet::new(),
@@ -168,7 +179,7 @@ mod tests {
         let known = row(&words("work 1"));
         let rows = [known.clone(), row(&words("work 2"))];
         Store::open(&path).unwrap().add(&rows, 100).unwrap();
-        let mut outlook = Outlook::of(path);
+        let mut outlook = Outlook::of(path, false);
         let hint = outlook.hint(&known.question(), true).unwrap();
         assert!(hint.peak_bytes >= 100 << 20 && hint.peak_bytes < 150 << 20);
         assert_eq!(hint.duration.as_secs_f64().round(), 2.0);
@@ -183,7 +194,7 @@ mod tests {
     fn without_a_history_none_is_made() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("history.sqlite");
-        let mut outlook = Outlook::of(path.clone());
+        let mut outlook = Outlook::of(path.clone(), false);
         assert_eq!(outlook.hint(&row(&words("work 1")).question(), true), None);
         assert!(!path.exists());
     }

@@ -101,7 +101,7 @@ pub(crate) fn record(
         warn(speaks, "neither XDG_STATE_HOME nor HOME is set");
         return (source, None);
     };
-    let outlook = Outlook::of(path.clone());
+    let outlook = Outlook::of(path.clone(), speaks);
     let writer = match Writer::start(path, MOST_ROWS) {
         Ok(writer) => writer,
         Err(error) => {
@@ -237,7 +237,7 @@ pub(super) fn text(bytes: &OsStr) -> String {
     bytes.to_string_lossy().into_owned()
 }
 
-fn warn(speaks: bool, cause: &str) {
+pub(super) fn warn(speaks: bool, cause: &str) {
     if speaks {
         let _ = writeln!(
             std::io::stderr(),
