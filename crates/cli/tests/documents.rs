@@ -146,7 +146,8 @@ fn run(steps: &[Step], place: &str) -> Vec<Output> {
         .env("PATH", path)
         .env("HOME", place)
         .env_remove("XDG_CONFIG_HOME")
-        .env_remove("XDG_DATA_HOME");
+        .env_remove("XDG_DATA_HOME")
+        .env_remove("XDG_STATE_HOME");
     for variable in ["SAFE_PARALLEL", "CONCURRENCY_LIMIT", "MEMORY_THRESHOLD"] {
         command.env_remove(variable);
     }

@@ -28,7 +28,7 @@ fn workload() -> String {
 fn caged(cage: &Cage, dir: &Path, file: &str, arguments: &[&str]) -> Output {
     std::fs::write(dir.join("tasks.toml"), file).unwrap();
     cage.command(assert_cmd::cargo::cargo_bin!("saferun"))
-        .args(["run", "--json=events", "-f", "tasks.toml"])
+        .args(["run", "--json=events", "--no-history", "-f", "tasks.toml"])
         .args(arguments)
         .current_dir(dir)
         .stdin(Stdio::null())
