@@ -5,6 +5,10 @@
 //! to gain, not permitted, not on this system, failed. [`measured`] puts the machine's available
 //! memory before and after beside the step's own figure; both are readings, never estimates.
 //!
+//! [`GroupCache`], which [`PageCache`] uses for the group that we live in, and
+//! [`give_back_free_memory`], which [`Allocator`] uses, can be called by themselves: an executor
+//! does at its checkpoints, on the groups that it has made.
+//!
 //! | step | needs | costs afterwards |
 //! |---|---|---|
 //! | [`Allocator`] | nothing | page faults when the memory is wanted again |
@@ -21,6 +25,8 @@ mod allocator;
 mod awaken;
 #[cfg(target_os = "linux")]
 mod drop_caches;
+#[cfg(target_os = "linux")]
+mod group_cache;
 #[cfg(all(target_os = "linux", feature = "runtimes"))]
 mod inspector;
 #[cfg(all(target_os = "linux", feature = "runtimes"))]
@@ -38,6 +44,8 @@ mod page_cache;
 mod page_out;
 
 pub use allocator::{Allocator, give_back_free_memory};
+#[cfg(target_os = "linux")]
+pub use group_cache::GroupCache;
 #[cfg(all(target_os = "linux", feature = "runtimes"))]
 pub use jvm::Jvm;
 pub use malloc::{HeapUse, own_heap};

@@ -1,15 +1,14 @@
 //! File contents that the kernel keeps in memory.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::drop_caches::DropCaches;
+use super::group_cache::{GroupCache, Version};
 use super::{About, Figure, Outcome, Prospect, Step, Taken};
 use crate::bytes::show;
 use crate::error::ReadError;
-use crate::group::{v1_cache, v2_cache};
-use crate::kept::Kept;
 use crate::own_groups::{GroupPath, OwnGroups};
 use crate::roots::Roots;
 
@@ -110,28 +109,27 @@ impl Step for PageCache {
 /// Whose cache it is.
 #[derive(Debug)]
 enum Place {
-    V1(PathBuf),
-    V2(PathBuf),
+    Group(PathBuf, Version),
     Machine(DropCaches),
 }
 
 impl Place {
-    /// The group's file by which cache is given back. The root of the unified hierarchy has
-    /// none, nor has a group without the memory controller.
+    /// The root of the unified hierarchy has no file to give cache back by, nor has a group
+    /// without the memory controller.
     fn unified(own: &GroupPath) -> Option<Self> {
         let usable = own.exact && own.dir.join("memory.current").exists();
-        usable.then(|| Self::V2(own.dir.clone()))
+        usable.then(|| Self::Group(own.dir.clone(), Version::V2))
     }
 
     /// The root of a v1 hierarchy has the file and refuses it; only the root has `release_agent`.
     fn v1(own: &GroupPath) -> Option<Self> {
         let usable = own.exact && !own.dir.join("release_agent").exists();
-        usable.then(|| Self::V1(own.dir.clone()))
+        usable.then(|| Self::Group(own.dir.clone(), Version::V1))
     }
 
     fn act(&self) -> String {
         match self {
-            Self::V1(dir) | Self::V2(dir) => {
+            Self::Group(dir, _) => {
                 format!("give back the page cache of our group {}", dir.display())
             }
             Self::Machine(_) => "give back the machine's page cache, after a sync".to_owned(),
@@ -140,8 +138,7 @@ impl Place {
 
     fn cache_bytes(&self) -> Result<u64, ReadError> {
         match self {
-            Self::V1(dir) => Kept::open(dir.join("memory.stat"))?.read(v1_cache),
-            Self::V2(dir) => Kept::open(dir.join("memory.stat"))?.read(v2_cache),
+            Self::Group(dir, version) => version.cache_bytes(dir),
             Self::Machine(machine) => machine.cache_bytes(),
         }
     }
@@ -157,35 +154,18 @@ impl Place {
             }
             Ok(_) => {}
         }
-        let file = match self {
-            Self::V1(dir) => dir.join("memory.force_empty"),
-            Self::V2(dir) => dir.join("memory.reclaim"),
-            Self::Machine(machine) => return machine.hindrance(),
-        };
-        not_writable(
-            &file,
-            "run it as root, or in a control group that is delegated to you",
-        )
+        match self {
+            Self::Group(dir, version) => not_writable(
+                &dir.join(version.file_name()),
+                "run it as root, or in a control group that is delegated to you",
+            ),
+            Self::Machine(machine) => machine.hindrance(),
+        }
     }
 
     fn give_back(&self, bytes: u64) -> io::Result<()> {
         match self {
-            Self::V1(dir) => fs::write(dir.join("memory.force_empty"), "0"),
-            Self::V2(dir) => {
-                let file = dir.join("memory.reclaim");
-                // Without swapping where the kernel knows how (6.8). It says EAGAIN when it got
-                // less than was asked for; how much is measured anyway.
-                let result = match fs::write(&file, format!("{bytes} swappiness=0")) {
-                    Err(cause) if cause.kind() == io::ErrorKind::InvalidInput => {
-                        fs::write(&file, bytes.to_string())
-                    }
-                    other => other,
-                };
-                match result {
-                    Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => Ok(()),
-                    other => other,
-                }
-            }
+            Self::Group(dir, version) => GroupCache::open(dir, *version)?.give_back(bytes),
             Self::Machine(machine) => machine.give_back(),
         }
     }

@@ -2,12 +2,12 @@
 //! of cgroup v2 uses it too.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::files;
+use saferun_memory::reclaim::{GroupCache, give_back_free_memory};
+
 use crate::slot::SlotId;
 
 /// A thread that empties groups, begun when first needed.
@@ -25,46 +25,38 @@ struct Shared {
     stopped: AtomicBool,
 }
 
-/// How a group is emptied.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Emptying {
-    /// cgroup v1: of all that can be given back.
-    ForceEmpty,
-    /// cgroup v2: of so many bytes, where the kernel can (5.19).
-    Reclaim(u64),
-}
-
-/// What is emptied: the group behind this directory.
+/// What is emptied.
 #[derive(Debug)]
 struct Job {
-    dir: OwnedFd,
-    how: Emptying,
+    cache: GroupCache,
+    bytes: u64,
     slot: Option<SlotId>,
 }
 
 impl Emptier {
-    /// Empties a slot's group; [`Self::emptied`] tells when it is done.
+    /// Empties a slot's group of so many bytes of cache (a v1 group of all); [`Self::emptied`]
+    /// tells when it is done.
     pub(crate) fn empty_slot(
         &mut self,
         slot: SlotId,
-        dir: OwnedFd,
-        how: Emptying,
+        cache: GroupCache,
+        bytes: u64,
     ) -> io::Result<()> {
         self.send(Job {
-            dir,
-            how,
+            cache,
+            bytes,
             slot: Some(slot),
         })
     }
 
-    /// Empties the run's group with all below it. One at a time: a second wish while the first
-    /// waits or is worked on is the same wish.
-    pub(crate) fn empty_run(&mut self, dir: OwnedFd, how: Emptying) -> io::Result<()> {
+    /// Empties the run's group with all below it, and gives back what our own allocator keeps.
+    /// One at a time: a second wish while the first waits or is worked on is the same wish.
+    pub(crate) fn empty_run(&mut self, cache: GroupCache, bytes: u64) -> io::Result<()> {
         if self.shared.run_pending.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         let slot = None;
-        let sent = self.send(Job { dir, how, slot });
+        let sent = self.send(Job { cache, bytes, slot });
         if sent.is_err() {
             self.shared.run_pending.store(false, Ordering::Release);
         }
@@ -110,12 +102,10 @@ fn start(shared: Arc<Shared>) -> io::Result<Sender<Job>> {
             while let Ok(job) = receiver.recv() {
                 if !shared.stopped.load(Ordering::Acquire) {
                     // What can't be given back stays; the kernel takes it when it needs it.
-                    let _ = match job.how {
-                        Emptying::ForceEmpty => files::write(&job.dir, "memory.force_empty", "0"),
-                        Emptying::Reclaim(bytes) => {
-                            files::write(&job.dir, "memory.reclaim", &bytes.to_string())
-                        }
-                    };
+                    let _ = job.cache.give_back(job.bytes);
+                    if job.slot.is_none() {
+                        give_back_free_memory();
+                    }
                 }
                 match job.slot {
                     Some(slot) => shared.lock().push(slot),

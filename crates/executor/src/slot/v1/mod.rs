@@ -22,9 +22,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use saferun_memory::reclaim::GroupCache;
 use saferun_memory::{GroupPath, GroupV1, OwnGroups};
 
-use self::emptier::{Emptier, Emptying};
+use self::emptier::Emptier;
 use self::group::{Hierarchy, PREFIX, RunGroup};
 use self::limit::Limits;
 use self::slot::{Slot, into_io};
@@ -34,6 +35,9 @@ use crate::spawn::{Child, SpawnError, SpawnRequest, Spawner};
 
 /// How long [`Slots::shutdown`] waits.
 const SHUTDOWN: Duration = Duration::from_secs(2);
+
+/// A v1 group gives all of its cache back or none.
+const ALL: u64 = u64::MAX;
 
 /// The driver of this tier.
 #[derive(Debug)]
@@ -255,7 +259,7 @@ impl Slots for CgroupV1 {
         slot.begin();
         let emptying = match slot.to_be_emptied() {
             Some(dir) => dir
-                .and_then(|dir| self.emptier.empty_slot(id, dir, Emptying::ForceEmpty))
+                .and_then(|dir| self.emptier.empty_slot(id, GroupCache::v1(dir), ALL))
                 .is_ok(),
             None => false,
         };
@@ -297,7 +301,7 @@ impl Slots for CgroupV1 {
     fn reclaim(&mut self) {
         // Without a thread or a descriptor the kernel reclaims by itself at the limit.
         if let Ok(dir) = self.memory.dir.try_clone() {
-            let _ = self.emptier.empty_run(dir, Emptying::ForceEmpty);
+            let _ = self.emptier.empty_run(GroupCache::v1(dir), ALL);
         }
     }
 

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::Signal;
+use saferun_memory::reclaim::GroupCache;
 use saferun_memory::{GroupPath, GroupV2, OwnGroups, ReadError};
 
 use self::limits::{Limits, Marks};
 use self::slot::Slot;
-use super::v1::emptier::{Emptier, Emptying};
+use super::v1::emptier::Emptier;
 use super::v1::files;
 use super::v1::group::{Hierarchy, PREFIX, RunGroup};
 use super::v1::pids;
@@ -217,7 +218,7 @@ impl Slots for CgroupV2 {
         slot.begin();
         let emptying = match slot.to_be_emptied() {
             Some((dir, bytes)) => dir
-                .and_then(|dir| self.emptier.empty_slot(id, dir, Emptying::Reclaim(bytes)))
+                .and_then(|dir| self.emptier.empty_slot(id, GroupCache::v2(dir), bytes))
                 .is_ok(),
             None => false,
         };
@@ -262,8 +263,8 @@ impl Slots for CgroupV2 {
         if self.cache_bytes > 0
             && let Ok(dir) = self.run.dir.try_clone()
         {
-            let how = Emptying::Reclaim(self.cache_bytes);
-            let _ = self.emptier.empty_run(dir, how);
+            let cache = GroupCache::v2(dir);
+            let _ = self.emptier.empty_run(cache, self.cache_bytes);
         }
     }
 
