@@ -61,7 +61,7 @@ pub(crate) enum HistoryCommand {
     /// Keep only the latest attempts and give space back
     Prune {
         /// So many
-        #[arg(long, value_name = "N", default_value_t = saferun_history::store::MOST_ROWS)]
+        #[arg(long, value_name = "N", default_value_t = saferun_history::store::Retention::MOST_ROWS)]
         keep: u64,
         /// Answer as one JSON object
         #[arg(long)]

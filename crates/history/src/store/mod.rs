@@ -1,9 +1,11 @@
 //! The SQLite file of finished attempts.
 
 mod open;
+mod retention;
 mod rows;
 mod writer;
 
+pub use retention::{Expired, Retention};
 pub use writer::Writer;
 
 use std::path::{Path, PathBuf};
@@ -12,9 +14,6 @@ use rusqlite::Connection;
 
 use crate::predict::{Keys, Options, Predictor};
 use crate::row::Row;
-
-/// Rows that are kept by default: some 25 MB.
-pub const MOST_ROWS: u64 = 50_000;
 
 /// Rows of the least specific keys that a predictor is taught at most.
 const TAUGHT: usize = 400;
@@ -86,6 +85,16 @@ impl Store {
     /// The file can't be used.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         open::open(path)
+    }
+
+    /// Opens a history that is there and makes nothing: `None` where there is no file. A damaged
+    /// file stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be used.
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
+        open::open_existing(path)
     }
 
     /// Where a damaged file was put when this one was opened.

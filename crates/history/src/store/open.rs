@@ -16,7 +16,8 @@ const APPLICATION: i64 = 0x7366_726e;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What leads from one schema to the next; the number of the schema is how many were applied.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE attempts (
         id INTEGER PRIMARY KEY,
         at_ms INTEGER NOT NULL,
@@ -47,7 +48,9 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE INDEX attempts_template ON attempts (key_template) WHERE key_template IS NOT NULL;
     CREATE INDEX attempts_program ON attempts (key_program);
     CREATE INDEX attempts_agent ON attempts (key_agent) WHERE key_agent IS NOT NULL;
-"];
+",
+    "CREATE INDEX attempts_at ON attempts (at_ms);",
+];
 
 pub(super) fn open(path: &Path) -> Result<Store, StoreError> {
     let file_error = |path: &Path| {
@@ -95,6 +98,21 @@ pub(super) fn open(path: &Path) -> Result<Store, StoreError> {
             })
         }
         Err(error) => Err(error),
+    }
+}
+
+pub(super) fn open_existing(path: &Path) -> Result<Option<Store>, StoreError> {
+    match fs::metadata(path) {
+        Ok(_) => Ok(Some(Store {
+            connection: connect(path)?,
+            path: path.to_owned(),
+            set_aside: None,
+        })),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(StoreError::File {
+            path: path.to_owned(),
+            cause,
+        }),
     }
 }
 

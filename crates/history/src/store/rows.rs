@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use rusqlite::types::Value;
 use rusqlite::{Connection, TransactionBehavior, params, params_from_iter};
 
+use super::retention::{Retention, let_go};
 use super::{Filter, Store, StoreError};
 use crate::predict::{Curve, Keys, STEPS};
 use crate::row::{End, Row};
@@ -19,13 +20,13 @@ const INSERT: &str = "INSERT INTO attempts (at_ms, run, task, attempt, command, 
     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 impl Store {
-    /// Adds rows, all or none, and lets go of the oldest beyond `most_rows`.
+    /// Adds rows, all or none, and lets go of what has expired.
     ///
     /// # Errors
     ///
     /// The file can't be written.
-    pub fn add(&mut self, rows: &[Row], most_rows: u64) -> Result<(), StoreError> {
-        let added = add(&mut self.connection, rows, most_rows);
+    pub fn add(&mut self, rows: &[Row], retention: &Retention) -> Result<(), StoreError> {
+        let added = add(&mut self.connection, rows, retention);
         added.map_err(|cause| self.error(cause))
     }
 
@@ -68,26 +69,6 @@ impl Store {
             .map_err(|cause| self.error(cause))
     }
 
-    /// Keeps the newest `most_rows`, gives space back to the system, and says how many rows went.
-    ///
-    /// # Errors
-    ///
-    /// The file can't be written.
-    pub fn prune(&mut self, most_rows: u64) -> Result<usize, StoreError> {
-        let pruned = self
-            .connection
-            .execute(
-                "DELETE FROM attempts WHERE id NOT IN \
-                 (SELECT id FROM attempts ORDER BY id DESC LIMIT ?)",
-                [signed(most_rows)],
-            )
-            .map_err(|cause| self.error(cause))?;
-        self.connection
-            .execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")
-            .map_err(|cause| self.error(cause))?;
-        Ok(pruned)
-    }
-
     /// How many rows there are.
     ///
     /// # Errors
@@ -121,7 +102,7 @@ impl Store {
         read().map_err(|cause| self.error(cause))
     }
 
-    fn error(&self, cause: rusqlite::Error) -> StoreError {
+    pub(super) fn error(&self, cause: rusqlite::Error) -> StoreError {
         StoreError::Database {
             path: self.path.clone(),
             cause,
@@ -129,7 +110,7 @@ impl Store {
     }
 }
 
-fn add(connection: &mut Connection, rows: &[Row], most_rows: u64) -> rusqlite::Result<()> {
+fn add(connection: &mut Connection, rows: &[Row], retention: &Retention) -> rusqlite::Result<()> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     {
         let mut statement = change.prepare_cached(INSERT)?;
@@ -159,10 +140,8 @@ fn add(connection: &mut Connection, rows: &[Row], most_rows: u64) -> rusqlite::R
                 row.input_bytes.map(signed),
             ])?;
         }
-        change
-            .prepare_cached("DELETE FROM attempts WHERE id <= (SELECT max(id) FROM attempts) - ?")?
-            .execute([signed(most_rows)])?;
     }
+    let_go(&change, retention)?;
     change.commit()
 }
 
@@ -268,7 +247,7 @@ fn json<T: serde::Serialize + ?Sized>(value: &T) -> String {
 }
 
 /// SQLite counts to 2^63.
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 

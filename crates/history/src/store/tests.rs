@@ -5,6 +5,22 @@ use super::*;
 use crate::predict::Level;
 use crate::row::{End, Ran};
 
+fn most(most_rows: u64) -> Retention {
+    Retention {
+        most_rows,
+        ..Retention::default()
+    }
+}
+
+/// The same for all rows of a test process, so that a row is itself each time it is made.
+fn now_ms() -> i64 {
+    static NOW: std::sync::OnceLock<i64> = std::sync::OnceLock::new();
+    *NOW.get_or_init(|| {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.unwrap().as_millis() as i64
+    })
+}
+
 fn row(n: u64) -> Row {
     let command = vec!["xz".to_owned(), format!("file-{n}")];
     let template = vec!["xz".to_owned(), "{}".to_owned()];
@@ -15,7 +31,7 @@ fn row(n: u64) -> Row {
         directory: "/somewhere",
         agent: None,
     });
-    row.at_ms = n as i64;
+    row.at_ms = now_ms() + n as i64;
     row.task = n;
     row.peak_bytes = 100 << 20;
     row.seconds = 1.5;
@@ -40,7 +56,7 @@ fn rows_come_back_as_they_went() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a/b/history.sqlite");
     let rows: Vec<Row> = (0..10).map(row).collect();
-    Store::open(&path).unwrap().add(&rows, 100).unwrap();
+    Store::open(&path).unwrap().add(&rows, &most(100)).unwrap();
     assert_eq!(all(&Store::open(&path).unwrap()), rows);
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -52,11 +68,11 @@ fn the_oldest_go_first() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(&dir.path().join("h")).unwrap();
     for n in 0..30 {
-        store.add(&[row(n)], 20).unwrap();
+        store.add(&[row(n)], &most(20)).unwrap();
     }
     let kept: Vec<u64> = all(&store).iter().map(|row| row.task).collect();
     assert_eq!(kept, (10..30).collect::<Vec<u64>>());
-    assert_eq!(store.prune(5).unwrap(), 15);
+    assert_eq!(store.remove_expired(&most(5)).unwrap().rows, 15);
     assert_eq!(store.count().unwrap(), 5);
 }
 
@@ -65,7 +81,7 @@ fn only_what_is_meant_is_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(&dir.path().join("h")).unwrap();
     store
-        .add(&(0..10).map(row).collect::<Vec<_>>(), 100)
+        .add(&(0..10).map(row).collect::<Vec<_>>(), &most(100))
         .unwrap();
     let of = |filter: Filter| filter;
     let by_keys = of(Filter {
@@ -79,7 +95,7 @@ fn only_what_is_meant_is_forgotten() {
     });
     assert_eq!(store.forget(&by_text).unwrap(), 1);
     let by_age = of(Filter {
-        before_ms: Some(2),
+        before_ms: Some(row(2).at_ms),
         ..Filter::default()
     });
     assert_eq!(store.forget(&by_age).unwrap(), 2);
@@ -99,7 +115,7 @@ fn a_damaged_file_is_set_aside_and_not_deleted() {
     let mut store = Store::open(&path).unwrap();
     let aside = store.set_aside().unwrap().to_owned();
     assert!(std::fs::read(aside).unwrap().starts_with(b"no database"));
-    store.add(&[row(1)], 100).unwrap();
+    store.add(&[row(1)], &most(100)).unwrap();
     assert!(Store::open(&path).unwrap().set_aside().is_none());
 }
 
@@ -108,13 +124,13 @@ fn a_torn_file_is_set_aside_by_the_writer() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("h");
     let rows: Vec<Row> = (0..2000).map(row).collect();
-    Store::open(&path).unwrap().add(&rows, 5000).unwrap();
+    Store::open(&path).unwrap().add(&rows, &most(5000)).unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
     assert!(bytes.len() > 100_000);
     // The header and the schema stay; everything else is rubbish.
     bytes[8192..].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
-    let mut writer = Writer::start(path.clone(), 5000).unwrap();
+    let mut writer = Writer::start(path.clone(), most(5000)).unwrap();
     writer.add(row(7));
     let warning = writer.finish(Duration::from_secs(20)).unwrap();
     assert!(warning.contains("damaged"), "{warning}");
@@ -159,7 +175,7 @@ fn what_cannot_be_written_is_one_warning() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     std::fs::write(&file, b"").unwrap();
-    let mut writer = Writer::start(file.join("below/history.sqlite"), 100).unwrap();
+    let mut writer = Writer::start(file.join("below/history.sqlite"), most(100)).unwrap();
     for n in 0..10_000 {
         writer.add(row(n));
     }
@@ -174,7 +190,7 @@ fn many_writers_lose_nothing() {
         .map(|w| {
             let path = path.clone();
             std::thread::spawn(move || {
-                let mut writer = Writer::start(path, 100_000).unwrap();
+                let mut writer = Writer::start(path, most(100_000)).unwrap();
                 for n in 0..50 {
                     writer.add(row(1000 * w + n));
                 }
@@ -201,10 +217,130 @@ fn what_is_stored_teaches() {
     let mut rows: Vec<Row> = (0..20).map(row).collect();
     rows[5].end = End::Preempted;
     rows[5].peak_bytes = 1;
-    store.add(&rows, 100).unwrap();
+    store.add(&rows, &most(100)).unwrap();
     let task = row(500);
     let predictor = store.predictor(&task.keys, Options::default()).unwrap();
     let answer = predictor.predict(&task.question());
     assert_eq!((answer.level, answer.evidence), (Level::Template, 19));
     assert!((100 << 20..110 << 20).contains(&answer.peak_bytes));
+}
+
+#[test]
+fn what_is_too_old_goes_and_gives_its_space_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("h");
+    let mut store = Store::open(&path).unwrap();
+    let old = now_ms() - 40 * 86_400_000;
+    let rows: Vec<Row> = (0..3000)
+        .map(|n| Row {
+            at_ms: if n < 2500 { old } else { now_ms() },
+            ..row(n)
+        })
+        .collect();
+    store.add(&rows, &Retention::default()).unwrap();
+    assert_eq!(store.expired(&Retention::default()).unwrap().rows, 0);
+    let month = Retention {
+        most_days: 30,
+        ..Retention::default()
+    };
+    let expired = store.expired(&month).unwrap();
+    assert_eq!((expired.rows, store.count().unwrap()), (2500, 3000));
+    let before = store.file_bytes();
+    let gone = store.remove_expired(&month).unwrap();
+    assert_eq!((gone.rows, store.count().unwrap()), (2500, 500));
+    assert!(gone.bytes > before / 2, "{gone:?} of {before}");
+    assert!(store.file_bytes() < before / 2);
+    assert!(expired.bytes > gone.bytes / 4 && expired.bytes < 4 * gone.bytes);
+    let again = store.remove_expired(&month).unwrap();
+    assert_eq!(again.rows, 0);
+}
+
+#[test]
+fn adding_lets_go_of_what_has_expired() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&dir.path().join("h")).unwrap();
+    let mut old = row(1);
+    old.at_ms = now_ms() - 366 * 86_400_000;
+    let never = Retention {
+        most_days: u32::MAX,
+        ..Retention::default()
+    };
+    store.add(&[old, row(2)], &never).unwrap();
+    store.add(&[row(3)], &Retention::default()).unwrap();
+    let kept: Vec<u64> = all(&store).iter().map(|row| row.task).collect();
+    assert_eq!(kept, [2, 3]);
+}
+
+#[test]
+fn however_long_commands_are_the_file_stays_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("h");
+    let mut store = Store::open(&path).unwrap();
+    let small = Retention {
+        most_bytes: 1 << 20,
+        ..Retention::default()
+    };
+    for n in 0..40 {
+        let rows: Vec<Row> = (0..50)
+            .map(|m| Row {
+                command: vec!["x".repeat(2000)],
+                ..row(50 * n + m)
+            })
+            .collect();
+        store.add(&rows, &small).unwrap();
+        let used = store
+            .expired(&Retention {
+                most_bytes: 0,
+                ..small
+            })
+            .unwrap()
+            .bytes;
+        assert!(used <= 1 << 20, "{used}");
+    }
+    let kept = all(&store);
+    assert_eq!(kept.last().map(|row| row.task), Some(1999));
+    assert!(kept.len() > 200, "{}", kept.len());
+}
+
+#[test]
+fn an_earlier_versions_file_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("h");
+    let mut store = Store::open(&path).unwrap();
+    store.add(&[row(1)], &most(9)).unwrap();
+    store
+        .connection
+        .execute_batch("DROP INDEX attempts_at; PRAGMA user_version = 1")
+        .unwrap();
+    drop(store);
+    let mut store = Store::open(&path).unwrap();
+    store.add(&[row(2)], &most(9)).unwrap();
+    assert_eq!(all(&store), [row(1), row(2)]);
+    let indexes: i64 = store
+        .connection
+        .query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name = 'attempts_at'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(indexes, 1);
+}
+
+#[test]
+fn looking_makes_no_file_and_sets_nothing_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("h");
+    assert!(Store::open_existing(&path).unwrap().is_none());
+    assert!(!path.exists());
+    std::fs::write(&path, b"no database at all, whatever its name says").unwrap();
+    assert!(Store::open_existing(&path).is_err());
+    assert!(path.exists());
+    std::fs::remove_file(&path).unwrap();
+    Store::open(&path)
+        .unwrap()
+        .add(&[row(1)], &most(9))
+        .unwrap();
+    let store = Store::open_existing(&path).unwrap().unwrap();
+    assert_eq!(store.count().unwrap(), 1);
 }

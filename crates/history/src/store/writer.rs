@@ -1,10 +1,10 @@
 //! Writing rows in batches, on a thread of its own, off the path of a run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::{Store, StoreError, open};
+use super::{Retention, Store, StoreError, open};
 use crate::row::Row;
 
 /// Rows that wait to be written at most; more are left out and counted.
@@ -28,7 +28,7 @@ impl Writer {
     /// # Errors
     ///
     /// No thread could be made.
-    pub fn start(path: PathBuf, most_rows: u64) -> std::io::Result<Self> {
+    pub fn start(path: PathBuf, retention: Retention) -> std::io::Result<Self> {
         let (rows, to_write) = sync_channel(MOST_WAITING);
         let (tell, done) = sync_channel(1);
         std::thread::Builder::new()
@@ -36,7 +36,7 @@ impl Writer {
             .stack_size(256 * 1024)
             .spawn(move || {
                 // Nobody may be left to hear it.
-                let _ = tell.send(write_all(path, most_rows, &to_write));
+                let _ = tell.send(write_all(&path, retention, &to_write));
             })?;
         Ok(Self {
             rows: Some(rows),
@@ -72,12 +72,12 @@ impl Writer {
 }
 
 /// Writes until there are no more rows; `Some` is what went wrong.
-fn write_all(path: PathBuf, most_rows: u64, rows: &Receiver<Box<Row>>) -> Option<String> {
+fn write_all(path: &Path, retention: Retention, rows: &Receiver<Box<Row>>) -> Option<String> {
     let mut batch = Vec::new();
     let mut opened: Option<Store> = None;
     let mut warning = None;
     while gather(rows, &mut batch) {
-        match write(&path, &mut opened, &batch, most_rows) {
+        match write(path, &mut opened, &batch, &retention) {
             Ok(said) => warning = warning.or(said),
             // From here on rows are dropped as they come: the sender sees no one listening.
             Err(error) => return Some(error.to_string()),
@@ -106,21 +106,21 @@ fn gather(rows: &Receiver<Box<Row>>, batch: &mut Vec<Row>) -> bool {
 
 /// Writes one batch. A file found damaged is opened anew once, which sets it aside.
 fn write(
-    path: &std::path::Path,
+    path: &Path,
     opened: &mut Option<Store>,
     batch: &[Row],
-    most_rows: u64,
+    retention: &Retention,
 ) -> Result<Option<String>, StoreError> {
     let was_open = opened.is_some();
     let mut store = match opened.take() {
         Some(store) => store,
         None => Store::open(path)?,
     };
-    match store.add(batch, most_rows) {
+    match store.add(batch, retention) {
         Err(StoreError::Database { cause, .. }) if was_open && open::is_damage(&cause) => {
             drop(store);
             store = Store::open(path)?;
-            store.add(batch, most_rows)?;
+            store.add(batch, retention)?;
         }
         other => other?,
     }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use saferun_history::Row;
-use saferun_history::store::{Filter, MOST_ROWS, Store};
+use saferun_history::store::{Filter, Retention, Store};
 
 use super::refused;
 use crate::error::{CliError, plain_cause};
@@ -71,13 +71,13 @@ pub(super) fn import(store: &mut Store, file: &Path) -> Result<usize, CliError> 
         count += 1;
         if batch.len() == BATCH {
             store
-                .add(&batch, MOST_ROWS)
+                .add(&batch, &Retention::default())
                 .map_err(|error| refused(&error))?;
             batch.clear();
         }
     }
     store
-        .add(&batch, MOST_ROWS)
+        .add(&batch, &Retention::default())
         .map_err(|error| refused(&error))?;
     Ok(count)
 }

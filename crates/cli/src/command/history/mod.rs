@@ -11,7 +11,7 @@ pub(crate) use record::record;
 use std::io::Write;
 use std::path::PathBuf;
 
-use saferun_history::store::{Filter, Store, StoreError};
+use saferun_history::store::{Filter, Retention, Store, StoreError};
 use serde_json::{Value, json};
 
 use crate::args::{HistoryArgs, HistoryCommand};
@@ -51,8 +51,13 @@ pub(super) fn history(args: &HistoryArgs) -> Result<Exit, CliError> {
             done("forgotten", gone, *json)
         }
         HistoryCommand::Prune { keep, json } => {
-            let gone = open()?.prune(*keep).map_err(|error| refused(&error))?;
-            done("pruned", gone, *json)
+            let gone = open()?
+                .remove_expired(&Retention {
+                    most_rows: *keep,
+                    ..Retention::default()
+                })
+                .map_err(|error| refused(&error))?;
+            done("pruned", gone.rows as usize, *json)
         }
         HistoryCommand::Export { file } => exchange::export(&open()?, file.as_deref()),
         HistoryCommand::Import { file, json } => {

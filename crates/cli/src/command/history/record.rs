@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use saferun_executor::{AttemptEnd, Observer, RunEvent, Say, Task, TaskSource};
 use saferun_history::predict::Curve;
-use saferun_history::store::{MOST_ROWS, Writer};
+use saferun_history::store::{Retention, Writer};
 use saferun_history::{End, Ran, Row};
 
 use super::outlook::Outlook;
@@ -102,7 +102,7 @@ pub(crate) fn record(
         return (source, None);
     };
     let outlook = Outlook::of(path.clone(), speaks);
-    let writer = match Writer::start(path, MOST_ROWS) {
+    let writer = match Writer::start(path, Retention::default()) {
         Ok(writer) => writer,
         Err(error) => {
             warn(speaks, &error.to_string());
