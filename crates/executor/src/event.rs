@@ -101,10 +101,13 @@ pub enum RunEvent {
         peak_bytes: u64,
         /// How long it ran, frozen time included.
         elapsed: Duration,
+        /// How long it could run: without the time that the scheduler froze it or the brake held
+        /// it.
+        ran: Duration,
         /// The CPU time it took.
         cpu: Duration,
-        /// The highest use in each sixteenth of its time, in 255ths of the highest seen; `None`
-        /// where it ended before it was looked at.
+        /// The highest use in each sixteenth of the time that it could run, in 255ths of the
+        /// highest seen; `None` where it ended before it was looked at.
         curve: Option<[u8; Hint::STEPS]>,
     },
     /// A task has reached its final state.

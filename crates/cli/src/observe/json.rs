@@ -141,6 +141,7 @@ fn told(event: &RunEvent) -> (&'static str, Fields) {
             end,
             peak_bytes,
             elapsed,
+            ran: _,
             cpu,
             curve: _,
         } => {

@@ -40,6 +40,7 @@ fn ended(task: u64, text: &str, attempt: u32, end: AttemptEnd) -> RunEvent {
         end,
         peak_bytes: 300 * MIB,
         elapsed: Duration::from_millis(2300),
+        ran: Duration::from_millis(2300),
         cpu: Duration::from_millis(1900),
         curve: None,
     }

@@ -1,11 +1,14 @@
 //! One attempt of a task while it runs.
 
+mod course;
+
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
 use saferun_scheduler::{EndCause, GiveUpReason};
 
+use self::course::Course;
 use super::watch::{Ended, Status};
 use crate::event::AttemptEnd;
 use crate::slot::{SlotId, SlotUsage};
@@ -56,6 +59,8 @@ pub(crate) struct Attempt {
     pub(crate) held: bool,
     pub(crate) usage: SlotUsage,
     pub(crate) peak_bytes: u64,
+    /// Its use over the time that it could run.
+    pub(crate) course: Course,
     pub(crate) busy_cores: f64,
     cpu_at: (Duration, Duration),
     cpu_wait_before: Option<Duration>,
@@ -91,6 +96,7 @@ impl Attempt {
             held: false,
             usage: SlotUsage::default(),
             peak_bytes: 0,
+            course: Course::new(),
             busy_cores: 1.0,
             cpu_at: (now, Duration::ZERO),
             cpu_wait_before: None,
@@ -125,6 +131,7 @@ impl Attempt {
     /// Takes a reading of its slot.
     pub(crate) fn observe(&mut self, usage: SlotUsage) {
         self.peak_bytes = self.peak_bytes.max(usage.use_bytes);
+        self.course.note(self.ran, usage.use_bytes);
         self.usage = usage;
     }
 
@@ -216,6 +223,28 @@ mod tests {
     }
 
     #[test]
+    fn what_it_was_held_back_is_no_part_of_its_course() {
+        let steps_of = |pause: Duration| {
+            let mut attempt = attempt();
+            let mut now = ms(1000);
+            for step in 1..=100 {
+                now += ms(10);
+                attempt.accrue(now);
+                attempt.observe(SlotUsage {
+                    use_bytes: step,
+                    ..SlotUsage::default()
+                });
+                attempt.held = true;
+                now += pause;
+                attempt.accrue(now);
+                attempt.held = false;
+            }
+            (attempt.ran, attempt.course.steps(attempt.ran, 100))
+        };
+        assert_eq!(steps_of(ms(0)), steps_of(ms(70)));
+    }
+
+    #[test]
     fn only_what_happened_just_now_makes_a_victim() {
         let attempt = attempt();
         assert!(!attempt.suffered(None, ms(2000)));
@@ -234,6 +263,7 @@ mod tests {
             assert!(attempt.cpu_is_due(now));
             attempt.observe(SlotUsage {
                 use_bytes: 1,
+                in_doubt: false,
                 cpu: ms(25) * step,
             });
             attempt.observe_cpu(ms(25) * step, now);

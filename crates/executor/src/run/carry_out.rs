@@ -141,6 +141,7 @@ impl Run<'_> {
             end,
             peak_bytes: 0,
             elapsed: Duration::ZERO,
+            ran: Duration::ZERO,
             cpu: Duration::ZERO,
             curve: None,
         });

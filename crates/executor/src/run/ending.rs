@@ -108,6 +108,10 @@ impl Run<'_> {
         if let Ok(peak) = self.slots.peak_bytes(slot) {
             attempt.peak_bytes = attempt.peak_bytes.max(peak);
         }
+        if attempt.peak_bytes == 0 {
+            // It was over before any doubt was.
+            attempt.peak_bytes = attempt.usage.use_bytes;
+        }
         let victim = self.victim_reason(&attempt, ended.status);
         let end = attempt.end(ended.status, victim);
         self.brake.forget(slot);
@@ -159,7 +163,7 @@ impl Run<'_> {
         }
         self.tally
             .attempt_ended(&attempt.name, &end, attempt.peak_bytes, now);
-        let curve = self.scheduler.curve(id);
+        let curve = attempt.course.steps(attempt.ran, attempt.peak_bytes);
         self.emit(&RunEvent::AttemptEnded {
             task: id,
             name: Arc::clone(&attempt.name),
@@ -167,6 +171,7 @@ impl Run<'_> {
             end,
             peak_bytes: attempt.peak_bytes,
             elapsed: now.saturating_sub(attempt.started),
+            ran: attempt.ran,
             cpu: attempt.usage.cpu,
             curve,
         });

@@ -152,6 +152,7 @@ fn hint(prediction: &Prediction, seconds: f64) -> Hint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use saferun_history::store::Retention;
     use saferun_history::{End, Ran, Row};
 
     fn row(command: &[String]) -> Row {
@@ -178,7 +179,11 @@ mod tests {
         let path = dir.path().join("history.sqlite");
         let known = row(&words("work 1"));
         let rows = [known.clone(), row(&words("work 2"))];
-        Store::open(&path).unwrap().add(&rows, 100).unwrap();
+        let kept = Retention {
+            most_days: u32::MAX,
+            ..Retention::default()
+        };
+        Store::open(&path).unwrap().add(&rows, &kept).unwrap();
         let mut outlook = Outlook::of(path, false);
         let hint = outlook.hint(&known.question(), true).unwrap();
         assert!(hint.peak_bytes >= 100 << 20 && hint.peak_bytes < 150 << 20);

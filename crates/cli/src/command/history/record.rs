@@ -140,7 +140,7 @@ impl Observer for Recorder {
                 attempt,
                 end,
                 peak_bytes,
-                elapsed,
+                ran,
                 cpu,
                 curve,
                 ..
@@ -158,7 +158,7 @@ impl Observer for Recorder {
                 row.task = task.0;
                 row.attempt = *attempt;
                 row.peak_bytes = *peak_bytes;
-                row.seconds = elapsed.as_secs_f64();
+                row.seconds = ran.as_secs_f64();
                 row.cpu_seconds = cpu.as_secs_f64();
                 row.curve = curve.map(|steps| Curve::from(steps.map(|s| f32::from(s) / 255.0)));
                 row.end = end;
