@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::time::Duration;
 
 use saferun_memory::Roots;
-use saferun_memory::leftovers::{Ended, Leftover, end_leftover};
+use saferun_memory::leftovers::{Ended, Leftover, Rule, end_leftover};
 
 /// How long they may take to end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
@@ -53,12 +53,12 @@ pub(super) fn ask(question: &str, yes: bool) -> Consent {
 }
 
 /// Ends them, one after another.
-pub(super) fn end(found: &[Leftover], roots: &Roots) -> Vec<Gone> {
+pub(super) fn end(found: &[Leftover], rules: &[Rule], roots: &Roots) -> Vec<Gone> {
     found
         .iter()
         .map(|leftover| {
             let before_bytes = leftover.held_bytes(roots);
-            let ended = end_leftover(leftover, GRACE, roots);
+            let ended = end_leftover(leftover, rules, GRACE, roots);
             Gone {
                 leftover: leftover.clone(),
                 before_bytes,

@@ -188,6 +188,7 @@ fn gone(gone: &Gone) -> Value {
         "pid": gone.leftover.root.pid,
         "ended": gone.ended.ended,
         "killed": gone.ended.killed,
+        "chased": gone.ended.chased,
         "left": left,
         "before_bytes": gone.before_bytes,
         "after_bytes": gone.after_bytes,

@@ -96,7 +96,7 @@ fn carry_out(args: &Args) -> Result<u8, String> {
         not_done: Vec::new(),
     };
     let room_before = saferun_memory::reclaim::room(&roots).ok();
-    let gone = end_leftovers(args, &mut answer, &roots)?;
+    let gone = end_leftovers(args, &rules, &mut answer, &roots)?;
     let signal_node = may_signal_node(args, &mut answer)?;
     let mut steps = steps::chosen(args, signal_node, census.as_ref(), &roots);
     let acts = !args.dry_run && (args.force || gone.is_some());
@@ -142,6 +142,7 @@ fn say(args: &Args, answer: &Answer) {
 /// Ends leftovers if that is asked for and allowed; `None` when nothing was to be ended.
 fn end_leftovers(
     args: &Args,
+    rules: &Rules,
     answer: &mut Answer,
     roots: &Roots,
 ) -> Result<Option<Vec<Gone>>, String> {
@@ -159,7 +160,7 @@ fn end_leftovers(
     }
     let count: usize = found.iter().map(|leftover| leftover.members.len()).sum();
     match ask(&format!("End these {}?", words::processes(count)), args.yes) {
-        Consent::Given => Ok(Some(ending::end(&found, roots))),
+        Consent::Given => Ok(Some(ending::end(&found, &rules.all, roots))),
         Consent::Refused => {
             answer
                 .not_done

@@ -116,8 +116,12 @@ fn ended(out: &mut Text, gone: &Gone) {
         0 => String::new(),
         count => format!(", {count} of them by KILL"),
     };
+    let chased = match gone.ended.chased {
+        0 => String::new(),
+        count => format!(", {count} of them started meanwhile"),
+    };
     out.line(format_args!(
-        "  {:<11} {} ({}): ended {}{killed}, held {} -> {}",
+        "  {:<11} {} ({}): ended {}{killed}{chased}, held {} -> {}",
         "leftover",
         safe(&gone.leftover.program.short()),
         gone.leftover.root.pid,
@@ -220,6 +224,8 @@ mod tests {
                 "carries SAFERUN_RUN=6b05e20b-16b0-7c50b1a0, a run that is over".to_owned(),
                 "nobody is connected to it".to_owned(),
             ],
+            run: Some("6b05e20b-16b0-7c50b1a0".to_owned()),
+            youngest_ticks: 1,
         }
     }
 
@@ -364,8 +370,9 @@ mod tests {
                 before_bytes: 400 * MIB,
                 after_bytes: 0,
                 ended: Ended {
-                    ended: 1,
+                    ended: 3,
                     killed: 1,
+                    chased: 2,
                     left: vec![(id(4101), "belongs to another user".to_owned())],
                 },
             }],

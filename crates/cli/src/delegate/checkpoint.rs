@@ -150,7 +150,7 @@ fn recycle(store: &Path) -> String {
     let mut bytes = 0_u64;
     for leftover in &found {
         bytes = bytes.saturating_add(leftover.held_bytes(&roots));
-        end_leftover(leftover, GRACE, &roots);
+        end_leftover(leftover, &[], GRACE, &roots);
     }
     format!(
         "recycled {} that earlier work left alive, with {}",

@@ -57,6 +57,11 @@ pub struct Leftover {
     pub rss_bytes: u64,
     /// Since when the topmost has run.
     pub age: Duration,
+    /// The run that is over, where its mark is the proof.
+    pub run: Option<String>,
+    /// When the youngest process of all was started as this was listed, in the unit of
+    /// [`ProcessId::start_ticks`]: who started later is not among the members.
+    pub youngest_ticks: u64,
     /// What proves it, each piece in words.
     pub evidence: Vec<String>,
 }
@@ -116,7 +121,7 @@ pub fn find_leftovers(census: &Census, rules: &[Rule], roots: &Roots) -> Leftove
                 rss_bytes: process.rss_bytes,
                 why,
             }),
-            Verdict::Leftover(evidence) => {
+            Verdict::Leftover { run, evidence } => {
                 let members = census.tree(process.id.pid, &children);
                 let members = members.iter().filter_map(|pid| census.get(*pid));
                 leftovers.found.push(Leftover {
@@ -125,6 +130,8 @@ pub fn find_leftovers(census: &Census, rules: &[Rule], roots: &Roots) -> Leftove
                     members: members.map(|member| member.id).collect(),
                     age: search.age(process),
                     program,
+                    run,
+                    youngest_ticks: census.youngest_ticks(),
                     evidence,
                 });
             }
@@ -150,7 +157,10 @@ struct Search<'a> {
 enum Verdict {
     NoneOfOurs,
     Keep(String),
-    Leftover(Vec<String>),
+    Leftover {
+        run: Option<String>,
+        evidence: Vec<String>,
+    },
 }
 
 impl Search<'_> {
@@ -182,8 +192,8 @@ impl Search<'_> {
         if let Some(why) = self.reason_to_keep(process) {
             return Verdict::Keep(why);
         }
-        if let Some(run) = marked {
-            match self.runs.vouched(&run, process) {
+        if let Some(run) = &marked {
+            match self.runs.vouched(run, process) {
                 Some(why) => return Verdict::Keep(why),
                 None => evidence.push(format!("carries SAFERUN_RUN={run}, a run that is over")),
             }
@@ -198,7 +208,10 @@ impl Search<'_> {
             Err(why) => Verdict::Keep(why),
             Ok(more) => {
                 evidence.push(more);
-                Verdict::Leftover(evidence)
+                Verdict::Leftover {
+                    run: marked,
+                    evidence,
+                }
             }
         }
     }
