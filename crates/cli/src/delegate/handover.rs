@@ -1,86 +1,21 @@
 //! What an agent is told of those before it: digests and paths in place of transcripts.
 
 use std::fmt::Write;
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::path::Path;
 
 use saferun_memory::show;
 
+use super::fact::Fact;
+use super::folder::{STDERR, STDOUT, digest, left_files};
 use super::launch::Launch;
-use super::record::Fact;
-use crate::artifacts::digest::{Digest, Digester, Limit};
-use crate::artifacts::manifest::OutputFile;
 use crate::artifacts::note;
 use crate::printable::printable;
 
-/// Standard output in an agent's folder.
-pub(crate) const STDOUT: &str = "stdout";
-/// Standard error in an agent's folder.
-pub(crate) const STDERR: &str = "stderr";
-/// Files in an agent's folder that are ours.
-pub(crate) const OWN: [&str; 7] = [
-    STDOUT,
-    STDERR,
-    "launch.json",
-    "prompt.md",
-    "record.json",
-    "record.json.next",
-    "digest.md",
-];
 /// So many of the files that an agent has left are named to the next one.
 const NAMED_FILES: usize = 20;
 /// Notes of the session are handed on up to this many bytes, the latest.
 const NOTES_BYTES: u64 = 2048;
-
-/// The digest of what an agent wrote.
-///
-/// # Errors
-///
-/// What it wrote is there and can't be read.
-pub(crate) fn digest(folder: &Path, id: &str, session: &str, limit: Limit) -> io::Result<Digest> {
-    let mut digester = Digester::default();
-    for name in [STDOUT, STDERR] {
-        match File::open(folder.join(name)) {
-            Ok(file) => digester.read(name, file)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let how = format!("saferun artifacts slice {session} {id} --errors");
-    Ok(digester.finish(limit, &how))
-}
-
-/// What an agent has left in its folder, beside what is ours: path and size.
-pub(crate) fn left_files(folder: &Path) -> Vec<OutputFile> {
-    let mut found = Vec::new();
-    let mut waiting = vec![folder.to_path_buf()];
-    // Somebody may leave a whole tree of build results.
-    while let Some(directory) = waiting.pop().filter(|_| found.len() < 1000) {
-        let Ok(entries) = fs::read_dir(&directory) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let (path, Ok(metadata)) = (entry.path(), entry.metadata()) else {
-                continue;
-            };
-            let Ok(within) = path.strip_prefix(folder) else {
-                continue;
-            };
-            if metadata.is_dir() {
-                waiting.push(path);
-            } else if !OWN.iter().any(|own| within == Path::new(own)) {
-                let path = within.to_string_lossy().into_owned();
-                found.push(OutputFile {
-                    path,
-                    bytes: metadata.len(),
-                });
-            }
-        }
-    }
-    found.sort_by(|one, other| one.path.cmp(&other.path));
-    found
-}
 
 /// The whole prompt of an agent.
 pub(crate) fn prompt(launch: &Launch, folder: &Path, workdir: &Path) -> String {

@@ -6,8 +6,11 @@
 //! ([`handover`]), and then the agent's program takes its place. A [`Recorder`] writes down what
 //! happens; a [`checkpoint`] after each agent says what the session holds.
 
+pub(crate) mod become_agent;
 pub(crate) mod checkpoint;
 pub(crate) mod crew;
+pub(crate) mod fact;
+pub(crate) mod folder;
 pub(crate) mod handover;
 pub(crate) mod launch;
 pub(crate) mod placeholder;

@@ -5,80 +5,23 @@
 //! follows reads it when it starts.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use saferun_executor::{AttemptEnd, Observer, RunEvent, Say};
-use saferun_memory::show;
 use saferun_scheduler::{Outcome, TaskId};
-use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoints;
-use super::handover;
+use super::fact::Fact;
+use super::folder;
 use crate::artifacts::digest::Limit;
 use crate::artifacts::manifest::{OutputFile, private};
 use crate::artifacts::{AgentRecord, Manifest, Moment, Session, Status};
 use crate::observe::words;
-
-/// How an attempt ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fact {
-    /// In words.
-    pub(crate) exit: String,
-    /// Whether it succeeded.
-    pub(crate) succeeded: bool,
-    /// Which attempt, from 1 on.
-    pub(crate) attempt: u32,
-    /// How long it took.
-    pub(crate) elapsed_ms: u64,
-    /// The CPU time it took.
-    pub(crate) cpu_ms: u64,
-    /// The highest use of memory seen, in bytes.
-    pub(crate) peak_bytes: u64,
-    /// When it ended.
-    pub(crate) ended: String,
-}
-
-impl Fact {
-    const FILE: &str = "record.json";
-    const NEXT: &str = "record.json.next";
-
-    fn write(&self, folder: &Path) -> std::io::Result<()> {
-        let text = serde_json::to_vec_pretty(self)?;
-        let next = folder.join(Self::NEXT);
-        let mut file = private()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&next)?;
-        file.write_all(&text)?;
-        fs::rename(next, folder.join(Self::FILE))
-    }
-
-    /// What is written in an agent's folder.
-    pub(crate) fn read(folder: &Path) -> Option<Self> {
-        serde_json::from_slice(&fs::read(folder.join(Self::FILE)).ok()?).ok()
-    }
-
-    /// Puts it into the manifest's record.
-    pub(crate) fn tell(&self, record: &mut AgentRecord) {
-        record.exit = Some(self.exit.clone());
-        record.ended = Some(self.ended.clone());
-        (record.elapsed_ms, record.cpu_ms) = (self.elapsed_ms, self.cpu_ms);
-        (record.peak_bytes, record.attempts) = (self.peak_bytes, self.attempt);
-    }
-
-    /// For people and for agents.
-    pub(crate) fn words(&self) -> String {
-        let took = words::length(Duration::from_millis(self.elapsed_ms));
-        format!("{} in {took}, peak {}", self.exit, show(self.peak_bytes))
-    }
-}
 
 /// What the thread is told.
 enum Message {
@@ -304,17 +247,17 @@ impl Writer {
 
     /// Writes the digest beside what it is made of; answers with what the folder holds.
     fn keep(&self, id: &str) -> std::io::Result<Vec<OutputFile>> {
-        let folder = self.directory.join(id);
-        let digest = handover::digest(&folder, id, &self.session, self.limit)?;
+        let own = self.directory.join(id);
+        let digest = folder::digest(&own, id, &self.session, self.limit)?;
         let mut file = private()
             .write(true)
             .create(true)
             .truncate(true)
-            .open(folder.join("digest.md"))?;
+            .open(own.join("digest.md"))?;
         file.write_all(digest.text.as_bytes())?;
         let mut outputs = Vec::new();
-        for name in [handover::STDOUT, handover::STDERR] {
-            if let Ok(metadata) = folder.join(name).metadata() {
+        for name in [folder::STDOUT, folder::STDERR] {
+            if let Ok(metadata) = own.join(name).metadata() {
                 let bytes = metadata.len();
                 outputs.push(OutputFile {
                     path: name.to_owned(),
@@ -322,7 +265,7 @@ impl Writer {
                 });
             }
         }
-        outputs.extend(handover::left_files(&folder));
+        outputs.extend(folder::left_files(&own));
         Ok(outputs)
     }
 }

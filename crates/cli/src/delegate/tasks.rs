@@ -12,7 +12,7 @@ use saferun_executor::{CommandSpec, Copies, Limit as Places, OrderError, Ordered
 use saferun_scheduler::TaskId;
 
 use super::launch::Launch;
-use super::{Crew, Member, handover};
+use super::{Crew, Member, folder};
 use crate::AGENT_MODE;
 use crate::artifacts::digest::Limit;
 use crate::artifacts::{Session, Status, VARIABLE};
@@ -52,7 +52,7 @@ pub(crate) fn tasks(
     let mut tasks = Vec::new();
     for member in &open {
         let folder = session.make_folder(&member.record.id)?;
-        for name in handover::OWN {
+        for name in folder::OWN {
             // What an earlier try has left would be taken for this one's.
             match std::fs::remove_file(folder.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -119,8 +119,8 @@ fn task(member: &Member, folder: &Path, program: &Path, places: &HashMap<&str, u
         },
     ];
     task.copies = Some(Copies {
-        stdout: folder.join(handover::STDOUT),
-        stderr: folder.join(handover::STDERR),
+        stdout: folder.join(folder::STDOUT),
+        stderr: folder.join(folder::STDERR),
     });
     task
 }

@@ -4,6 +4,7 @@ mod counted;
 mod limits;
 mod quoting;
 mod record;
+mod script_error;
 mod shell;
 mod source;
 mod stdin;

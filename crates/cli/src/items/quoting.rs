@@ -3,7 +3,7 @@
 //! Not a shell's grammar, only its quoting: what is inside quotes, comments, expansions, and
 //! where a command begins.
 
-use super::shell::ScriptError;
+use super::script_error::ScriptError;
 use super::words::MARK;
 
 /// Finds the marks of a script, or else whether something can be appended.

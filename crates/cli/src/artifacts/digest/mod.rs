@@ -20,7 +20,10 @@
 mod changes;
 mod compose;
 mod errors;
+mod essential;
 mod lines;
+mod more;
+mod room;
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -9,7 +9,7 @@ use super::chosen::Chosen;
 use crate::artifacts::digest::Limit;
 use crate::artifacts::store::Session;
 use crate::artifacts::{AgentRecord, Manifest, Status};
-use crate::delegate::handover;
+use crate::delegate::folder;
 use crate::error::CliError;
 use crate::printable::printable;
 
@@ -79,7 +79,7 @@ pub(super) fn show(chosen: &Chosen, limit: Limit, as_json: bool) -> Result<Strin
         });
     };
     let record = manifest.agent(id).cloned().unwrap_or_default();
-    let digest = handover::digest(&session.folder(id), id, &session.id, limit);
+    let digest = folder::digest(&session.folder(id), id, &session.id, limit);
     let digest = digest.map_err(|error| super::unreadable(&session.folder(id), &error))?;
     if as_json {
         let answer = json!({

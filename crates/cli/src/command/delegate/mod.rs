@@ -17,15 +17,16 @@ use super::plan::{self, Wish};
 use super::run::{self, Shown};
 use crate::args::{AgentModeArgs, DelegateArgs, RunArgs};
 use crate::artifacts::{ArtifactSettings, Session, Status, Store, prune};
+use crate::delegate::become_agent::become_agent;
 use crate::delegate::checkpoint::Checkpoints;
-use crate::delegate::{Crew, Recorder, launch, tasks};
+use crate::delegate::{Crew, Recorder, tasks};
 use crate::error::{CliError, plain_cause};
 use crate::exit::Exit;
 use crate::settings::{Configuration, RunSettings};
 
 /// Becomes an agent's program.
 pub(super) fn agent(args: &AgentModeArgs) -> Exit {
-    Exit::Relayed(launch::become_agent(&args.folder))
+    Exit::Relayed(become_agent(&args.folder))
 }
 
 /// Carries it out.

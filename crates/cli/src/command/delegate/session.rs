@@ -6,7 +6,7 @@ use super::say;
 use crate::artifacts::store::InUse;
 use crate::artifacts::{AgentRecord, Manifest, Moment, Session, Status, Store};
 use crate::delegate::Crew;
-use crate::delegate::record::Fact;
+use crate::delegate::fact::Fact;
 use crate::error::{CliError, plain_cause};
 use crate::printable::printable;
 use crate::settings::path;
