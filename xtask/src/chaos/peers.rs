@@ -5,8 +5,7 @@ use std::process::Command;
 
 use saferun_testbed::cage::Cage;
 
-use super::judge::{Verdict, ends_of};
-use super::plan::{Ending, Plan};
+use crate::bench::installed;
 
 /// A way to run the same lines.
 pub(super) struct Peer {
@@ -57,7 +56,7 @@ impl Peer {
     pub(super) fn is_here(&self) -> bool {
         match self.program {
             Program::Own => true,
-            Program::Other(name) => super::is_here(name),
+            Program::Other(name) => installed(name).is_some(),
         }
     }
 
@@ -72,17 +71,4 @@ impl Peer {
         command.args(self.arguments);
         command
     }
-}
-
-/// What came to its end and what did not, by the tasks' own records.
-pub(super) fn count(plan: &Plan, directory: &Path) -> Verdict {
-    let mut verdict = Verdict::default();
-    for (number, job) in (0..).zip(&plan.jobs) {
-        let ends = ends_of(directory, number);
-        if job.ending == Ending::Done {
-            verdict.lost += u64::from(ends == 0);
-        }
-        verdict.doubled += u64::from(ends > 1);
-    }
-    verdict
 }

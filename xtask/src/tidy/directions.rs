@@ -7,7 +7,7 @@ use super::Findings;
 use crate::workspace::{Metadata, Node, Package, root};
 
 /// Each crate with those of ours that it may depend on. Tests may use the test beds beside them.
-const DIRECTIONS: [(&str, &[&str]); 9] = [
+const DIRECTIONS: [(&str, &[&str]); 10] = [
     ("saferun-memory", &[]),
     ("saferun-scheduler", &[]),
     ("saferun-history", &[]),
@@ -24,7 +24,8 @@ const DIRECTIONS: [(&str, &[&str]); 9] = [
         ],
     ),
     ("saferun-testbed", &[]),
-    ("saferun-vm-tests", &["saferun-testbed"]),
+    ("saferun-chaos", &["saferun-testbed"]),
+    ("saferun-vm-tests", &["saferun-chaos", "saferun-testbed"]),
     (
         "xtask",
         &[
@@ -34,6 +35,7 @@ const DIRECTIONS: [(&str, &[&str]); 9] = [
             "saferun-router",
             "saferun-cli",
             "saferun-testbed",
+            "saferun-chaos",
         ],
     ),
 ];

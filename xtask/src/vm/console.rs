@@ -1,7 +1,7 @@
 //! What the machine says over its serial line.
 
 /// What a line of a test begins with.
-pub(super) const MARK: &str = "vm-test: ";
+pub(crate) const MARK: &str = "vm-test: ";
 
 /// What the tests have said so far.
 #[derive(Debug, Default)]

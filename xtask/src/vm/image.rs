@@ -14,6 +14,17 @@ const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
 const BUSYBOX: &str = "/bin/busybox";
 
+/// An image that lasts as long as this: those of two chores at once don't get into each other's
+/// way.
+#[derive(Debug)]
+pub(crate) struct Image(tempfile::TempDir);
+
+impl Image {
+    pub(super) fn path(&self) -> PathBuf {
+        self.0.path().join("image")
+    }
+}
+
 /// Whether the image can be made.
 ///
 /// # Errors
@@ -27,8 +38,8 @@ pub(super) fn needs() -> Result<(), String> {
     Ok(())
 }
 
-/// Builds the programs and packs the image; gives back where it is.
-pub(super) fn make(kernel: &Kernel) -> Result<PathBuf, Failure> {
+/// Builds the programs and packs the image.
+pub(super) fn make(kernel: &Kernel) -> Result<Image, Failure> {
     let programs = build(&kernel.kept.join("target"))?;
     let top = tempfile::tempdir_in(&kernel.kept)?;
     let at = |name: &str| top.path().join(name);
@@ -46,11 +57,11 @@ pub(super) fn make(kernel: &Kernel) -> Result<PathBuf, Failure> {
         fs::set_permissions(at(to), fs::Permissions::from_mode(0o755))?;
     }
     symlink("busybox", at("bin/sh"))?;
-    let image = kernel.kept.join("image");
+    let image = Image(tempfile::tempdir_in(&kernel.kept)?);
     call(
         Command::new("sh")
             .args(["-c", "find . | cpio --quiet -o -H newc > \"$0\""])
-            .arg(&image)
+            .arg(image.path())
             .current_dir(top.path()),
     )?;
     Ok(image)

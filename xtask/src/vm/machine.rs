@@ -9,6 +9,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use super::console::MARK;
+use super::image::Image;
 use crate::Failure;
 use crate::bench::installed;
 
@@ -24,7 +25,7 @@ const PROBE: Duration = Duration::from_secs(4);
 
 /// What executes the machine's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Accelerator {
+pub(crate) enum Accelerator {
     /// The processor itself.
     Kvm,
     /// qemu, in software.
@@ -42,7 +43,7 @@ impl fmt::Display for Accelerator {
 
 /// How time passes for an emulated processor. A hardware one knows but real time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Clock {
+pub(crate) enum Clock {
     /// By its own instructions, one a nanosecond, on one core: what is measured doesn't depend on
     /// how busy this machine is, and where all sleep no time is spent
     Virtual,
@@ -50,12 +51,21 @@ pub(super) enum Clock {
     Real,
 }
 
+/// After what a machine is taken to hang.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// So long after it was booted.
+    InAll(Duration),
+    /// So long without a word.
+    EachLine(Duration),
+}
+
 /// A machine that can be booted.
 #[derive(Debug)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     pub(super) qemu: PathBuf,
     pub(super) kernel: PathBuf,
-    pub(super) image: PathBuf,
+    pub(super) image: Image,
     /// In MB.
     pub(super) memory: u32,
     /// In MB.
@@ -79,23 +89,29 @@ impl Machine {
             return Accelerator::Tcg;
         }
         let mut alive = false;
-        let probed = self.run(Accelerator::Kvm, "saferun.probe=1", PROBE, |line| {
-            alive |= line.contains(&format!("{MARK}alive"));
-        });
+        let probed = self.run(
+            Accelerator::Kvm,
+            "saferun.probe=1",
+            Patience::InAll(PROBE),
+            |line| {
+                alive |= line.contains(&format!("{MARK}alive"));
+            },
+        );
         match probed {
-            Ok(()) if alive => Accelerator::Kvm,
+            Ok(true) if alive => Accelerator::Kvm,
             _ => Accelerator::Tcg,
         }
     }
 
-    /// Boots it and hands on every line that it says, until it ends or its time is up.
-    pub(super) fn run(
+    /// Boots it and hands on every line that it says, until it ends or its time is up; whether
+    /// it came to its end.
+    pub(crate) fn run(
         &self,
         accelerator: Accelerator,
         words: &str,
-        within: Duration,
+        patience: Patience,
         mut each: impl FnMut(&str),
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let scratch = tempfile::tempdir()?;
         let disk = blank(scratch.path(), "disk", DISK)?;
         let mut command = Command::new(&self.qemu);
@@ -112,7 +128,7 @@ impl Machine {
             .arg("-kernel")
             .arg(&self.kernel)
             .arg("-initrd")
-            .arg(&self.image)
+            .arg(self.image.path())
             .args(["-append", &format!("{WORDS} {words}")]);
         drive(&mut command, "disk", &disk);
         match (accelerator, self.clock) {
@@ -145,22 +161,25 @@ impl Machine {
                 line.clear();
             }
         });
-        let deadline = Instant::now() + within;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+        let start = Instant::now();
+        let ended = loop {
+            let left = match patience {
+                Patience::InAll(time) => time.saturating_sub(start.elapsed()),
+                Patience::EachLine(time) => time,
+            };
             match said.recv_timeout(left) {
                 Ok(line) => each(line.trim_end()),
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => break true,
                 Err(RecvTimeoutError::Timeout) => {
                     child.kill()?;
-                    break;
+                    break false;
                 }
             }
-        }
+        };
         child.wait()?;
         // It has read to the end of what is closed now.
         let _ = reader.join();
-        Ok(())
+        Ok(ended)
     }
 }
 

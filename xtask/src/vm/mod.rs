@@ -17,8 +17,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::Failure;
+pub(crate) use console::MARK;
 use console::Verdict;
-use machine::{Clock, Machine};
+use machine::Clock;
+pub(crate) use machine::{Accelerator, Machine, Patience};
 
 /// Test containment on other kernels' control groups, in an emulated machine.
 #[derive(Debug, clap::Args)]
@@ -30,21 +32,28 @@ pub(crate) struct Arguments {
     /// overhead
     #[arg(long, value_name = "NAME")]
     test: Vec<String>,
-    /// The machine's memory, in MB
-    #[arg(long, value_name = "MB", default_value_t = 1024)]
-    memory: u32,
-    /// The machine's swap, in MB
-    #[arg(long, value_name = "MB", default_value_t = 0)]
-    swap: u32,
-    /// How time passes inside, where the processor is emulated
-    #[arg(long, value_enum, default_value_t = Clock::Virtual)]
-    clock: Clock,
+    #[command(flatten)]
+    hardware: Hardware,
     /// So many mixes of hogs for each tier
     #[arg(long, default_value_t = 1)]
     seeds: u64,
     /// After so many seconds a machine is taken to hang
     #[arg(long, default_value_t = 600)]
     within: u64,
+}
+
+/// What the machine is like.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Hardware {
+    /// The emulated machine's memory, in MB
+    #[arg(long, value_name = "MB", default_value_t = 1024)]
+    memory: u32,
+    /// The emulated machine's swap, in MB
+    #[arg(long, value_name = "MB", default_value_t = 0)]
+    swap: u32,
+    /// How time passes inside, where the processor is emulated
+    #[arg(long, value_enum, default_value_t = Clock::Virtual)]
+    clock: Clock,
 }
 
 /// Who runs the program in the machine.
@@ -75,38 +84,20 @@ impl Tier {
 /// Boots a machine for each tier and repeats what its tests say. Exit code 1 says that one of them failed or
 /// the machine did not get to its end; what can't be tried here is `skipped`, with exit code 0.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let (kernel, qemu) = match needs() {
-        Ok(needs) => needs,
-        Err(reason) => {
-            println!("skipped: {reason}");
-            return Ok(ExitCode::SUCCESS);
-        }
+    let Some((machine, accelerator)) = machine(&arguments.hardware)? else {
+        return Ok(ExitCode::SUCCESS);
     };
-    let image = image::make(&kernel)?;
-    let machine = Machine {
-        qemu,
-        kernel: kernel.image.clone(),
-        image,
-        memory: arguments.memory,
-        swap: arguments.swap,
-        clock: arguments.clock,
-    };
-    let accelerator = machine.accelerator();
-    println!(
-        "booting {} with {accelerator}, {} MB of memory and {} MB of swap",
-        kernel.name, arguments.memory, arguments.swap
-    );
     let tiers = match arguments.tier.is_empty() {
         true => Tier::value_variants(),
         false => &arguments.tier,
     };
-    let within = Duration::from_secs(arguments.within);
+    let patience = Patience::InAll(Duration::from_secs(arguments.within));
     let verdicts = each_tier(tiers, |tier| {
         let (name, seeds) = (tier.name(), arguments.seeds);
         let tests = arguments.test.join(",");
         let words = format!("saferun.tier={name} saferun.seeds={seeds} saferun.tests={tests}");
         let mut verdict = Verdict::default();
-        let ran = machine.run(accelerator, &words, within, |line| {
+        let ran = machine.run(accelerator, &words, patience, |line| {
             if let Some(said) = verdict.take(line) {
                 println!("{said}");
             }
@@ -122,6 +113,37 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A machine that is ready to be booted; if it can't be had that is said.
+pub(crate) fn machine(hardware: &Hardware) -> Result<Option<(Machine, Accelerator)>, Failure> {
+    let (kernel, qemu) = match needs() {
+        Ok(needs) => needs,
+        Err(reason) => {
+            println!("skipped: {reason}");
+            return Ok(None);
+        }
+    };
+    let image = image::make(&kernel)?;
+    let Hardware {
+        memory,
+        swap,
+        clock,
+    } = *hardware;
+    let machine = Machine {
+        qemu,
+        kernel: kernel.image.clone(),
+        image,
+        memory,
+        swap,
+        clock,
+    };
+    let accelerator = machine.accelerator();
+    println!(
+        "booting {} with {accelerator}, {memory} MB of memory and {swap} MB of swap",
+        kernel.name
+    );
+    Ok(Some((machine, accelerator)))
 }
 
 /// Calls `test` for each tier, on as many threads as there are cores; whether all hold.

@@ -53,7 +53,12 @@ impl Cage {
 
     /// What has been changed in it and not put back, in words; empty if nothing.
     pub(crate) fn traces(&self) -> String {
-        let deadline = Instant::now() + Duration::from_secs(3);
+        self.traces_after(Duration::from_secs(3)).join(", ")
+    }
+
+    /// The same after as long as that, each by itself.
+    pub(crate) fn traces_after(&self, patience: Duration) -> Vec<String> {
+        let deadline = Instant::now() + patience;
         loop {
             let handed =
                 fs::read_to_string(self.path.join("cgroup.subtree_control")).unwrap_or_default();
@@ -65,7 +70,7 @@ impl Cage {
                 traces.push(format!("hands down {}", handed.trim()));
             }
             if traces.is_empty() || Instant::now() > deadline {
-                return traces.join(", ");
+                return traces;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -99,7 +104,7 @@ pub(crate) fn groups_below(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn keyed(path: &Path, key: &str) -> u64 {
+pub(crate) fn keyed(path: &Path, key: &str) -> u64 {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines()
         .find_map(|line| line.strip_prefix(key)?.trim().parse().ok())

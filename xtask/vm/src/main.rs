@@ -1,10 +1,11 @@
 //! The containment tests that run inside an emulated machine, and all that they need in one
-//! program: `vm-tests tests TIER SEEDS [TEST,...]`, `join GROUP USER COMMAND...`, `work WORKLOAD...`.
+//! program: `vm-tests tests TIER SEEDS [TEST,...]`, `chaos TIER SEED RUNS LIMIT`, `join GROUP USER COMMAND...`, `work WORKLOAD...`.
 //!
 //! What they find is said in lines that begin with `vm-test: pass`, `skip` or `fail`.
 #![deny(missing_docs)]
 
 mod cage;
+mod chaos;
 mod checks;
 mod trial;
 
@@ -24,12 +25,19 @@ fn main() -> ExitCode {
     match chore.to_str() {
         Some("work") => saferun_testbed::workload::main(rest),
         Some("tests") => tests(&rest),
+        Some("chaos") => match chaos::run(&rest) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("vm-test: fail chaos {error}");
+                ExitCode::FAILURE
+            }
+        },
         Some("join") => {
             eprintln!("vm-tests: {}", join(&rest));
             ExitCode::from(125)
         }
         _ => {
-            eprintln!("vm-tests: tests, join or work");
+            eprintln!("vm-tests: tests, chaos, join or work");
             ExitCode::from(2)
         }
     }

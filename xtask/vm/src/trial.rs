@@ -11,7 +11,7 @@ use saferun_testbed::survivors::Marker;
 use crate::Failure;
 
 /// The program.
-const SAFERUN: &str = "/bin/saferun";
+pub(crate) const SAFERUN: &str = "/bin/saferun";
 
 /// A run that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(150);

@@ -8,7 +8,7 @@ use saferun_testbed::mix::Mix;
 use saferun_testbed::random::SplitMix64;
 use saferun_testbed::size::MIB;
 
-use super::Tier;
+use crate::Tier;
 
 /// Without a brake growth up to so many bytes per second and task is reckoned with.
 const UNBRAKED_GROWTH: f64 = 256.0 * MIB as f64;
@@ -65,7 +65,7 @@ impl Plan {
             .map(|number| job(&mut random, tier, &directory.join(format!("file.{number}"))))
             .collect();
         // Nothing holds an allocator at full speed where there is no brake.
-        if tier == Tier::Best && random.uniform(0.0, 1.0) < 0.15 {
+        if tier.has_brake() && random.uniform(0.0, 1.0) < 0.15 {
             let place = random.uniform(0.0, count as f64) as usize;
             jobs.insert(place, plain("greedy".into(), Ending::TooLarge));
         }
@@ -146,9 +146,9 @@ fn plain(arguments: String, ending: Ending) -> Job {
 
 /// A task with a curve; without a brake one that grows no faster than is reckoned with.
 fn shaped(shape: Shape, peak: f64, life: f64, tier: Tier) -> Job {
-    let peak = match tier {
-        Tier::Best => peak,
-        Tier::Tree => peak.min(growing_share(shape) * life * UNBRAKED_GROWTH),
+    let peak = match tier.has_brake() {
+        true => peak,
+        false => peak.min(growing_share(shape) * life * UNBRAKED_GROWTH),
     };
     let curve = Curve {
         shape,

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Tier;
-use super::plan::{Blow, Ending, Plan};
-use super::stage::Facts;
+use crate::Tier;
+use crate::plan::{Blow, Ending, Plan};
+use crate::stage::Facts;
 
 /// What a run adds to the figures, and what was wrong with it.
 #[derive(Debug, Default)]
@@ -78,6 +78,13 @@ pub(super) fn judge(
             verdict.wrong.push(what);
         }
     };
+    let containment = events
+        .iter()
+        .find_map(|event| event["containment"].as_str());
+    wrong(
+        containment.is_some_and(|name| name != tier.called()),
+        format!("held by {containment:?}, not {}", tier.called()),
+    );
     let expected = expected_codes(plan, facts.struck);
     let code = facts.code;
     wrong(facts.hung, "it did not end".into());
@@ -98,8 +105,8 @@ pub(super) fn judge(
     );
     let left = &facts.survivors;
     wrong(!left.is_empty(), format!("left behind: {left:?}"));
-    let groups = &facts.groups;
-    wrong(!groups.is_empty(), format!("groups left: {groups:?}"));
+    let left = &facts.left;
+    wrong(!left.is_empty(), format!("left in the cage: {left:?}"));
     verdict
 }
 

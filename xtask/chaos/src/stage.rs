@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use saferun_testbed::cage::Cage;
 use saferun_testbed::kills::kernel_kills;
 use saferun_testbed::survivors::Marker;
 
-use super::Tier;
-use super::plan::{Blow, Plan};
-use crate::Failure;
+use crate::plan::{Blow, Plan};
+use crate::{Cage, Failure, Tier};
 
 /// No run of these sizes takes so long, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -38,13 +36,14 @@ pub(super) struct Facts {
     /// Kills by the kernel in the cage.
     pub(super) kills: u64,
     pub(super) survivors: Vec<String>,
-    pub(super) groups: Vec<PathBuf>,
+    /// Groups and other traces in the cage.
+    pub(super) left: Vec<String>,
 }
 
 /// Runs a command in the cage and lets the plan's blow fall on it.
 pub(super) fn play(
     mut command: Command,
-    cage: &Cage,
+    cage: &dyn Cage,
     plan: &Plan,
     blow: Blow,
     tier: Tier,
@@ -65,7 +64,7 @@ pub(super) fn play(
     let (mut struck, mut hung) = (false, false);
     let mut waits_for_runner = false;
     let status = loop {
-        if let Some(status) = ended(&mut child)? {
+        if let Some(status) = child.try_wait()? {
             break status;
         }
         kills.look(cage);
@@ -87,12 +86,12 @@ pub(super) fn play(
         }
     }
     let wall = start.elapsed();
-    let left = marker.wait_gone(GONE);
-    let survivors = left
+    let survivors = marker
+        .wait_gone(GONE)
         .iter()
         .map(|survivor| format!("{} {}", survivor.pid, survivor.command))
         .collect();
-    let groups = groups_left(cage);
+    let left = cage.left(GONE);
     kills.look(cage);
     marker.kill_all();
     let machine = kernel_kills()?.saturating_sub(on_machine);
@@ -107,12 +106,8 @@ pub(super) fn play(
         // The machine's count holds ours and others'.
         kills: kills.sum().min(machine),
         survivors,
-        groups,
+        left,
     })
-}
-
-fn ended(child: &mut Child) -> Result<Option<std::process::ExitStatus>, Failure> {
-    Ok(child.try_wait()?)
 }
 
 /// Lets the blow fall; false if there was nothing yet for it to fall on.
@@ -142,7 +137,7 @@ fn strike(
         }
         Blow::KillRunner | Blow::KillGuard => {
             // With groups the runner is the guard's parent, without it is its child.
-            let is_root = (blow == Blow::KillRunner) == (tier == Tier::Best);
+            let is_root = (blow == Blow::KillRunner) == tier.has_brake();
             let others = others(marker, root, program);
             let victim = match others.first() {
                 // Both are there only once the second is.
@@ -173,31 +168,15 @@ fn pid_of(number: u32) -> Result<Pid, Failure> {
     Pid::from_raw(number).ok_or_else(|| "no process".into())
 }
 
-/// The groups below the cage that are there after a while.
-fn groups_left(cage: &Cage) -> Vec<PathBuf> {
-    let deadline = Instant::now() + GONE;
-    loop {
-        let groups = cage.groups();
-        if groups.is_empty() || Instant::now() > deadline {
-            return groups;
-        }
-        thread::sleep(LOOK);
-    }
-}
-
 /// Counts kills in groups that take their counts along when they go.
 #[derive(Debug, Default)]
 struct KernelKills(BTreeMap<PathBuf, u64>);
 
 impl KernelKills {
-    fn look(&mut self, cage: &Cage) {
-        for group in cage.groups().into_iter().chain([cage.path().to_owned()]) {
-            let text = fs::read_to_string(group.join("memory.oom_control")).unwrap_or_default();
-            let kills = text
-                .lines()
-                .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok());
+    fn look(&mut self, cage: &dyn Cage) {
+        for (group, kills) in cage.kills() {
             let seen = self.0.entry(group).or_default();
-            *seen = (*seen).max(kills.unwrap_or(0));
+            *seen = (*seen).max(kills);
         }
     }
 

@@ -2,16 +2,15 @@
 
 use serde::Serialize;
 
-use super::judge::Verdict;
-use super::stage::Facts;
+use crate::Record;
 
 /// The figures of all runs of one contender.
 #[derive(Debug, Serialize)]
-pub(super) struct Tally {
+pub struct Tally {
     name: String,
     runs: u64,
     /// Runs in which a promise was broken; peers have made none.
-    pub(super) broken: u64,
+    pub broken: u64,
     /// Runs that something befell.
     struck: u64,
     kernel_kills: u64,
@@ -28,7 +27,8 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(name: impl Into<String>) -> Self {
+    /// No runs yet of a contender of this name.
+    pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             runs: 0,
@@ -46,33 +46,37 @@ impl Tally {
         }
     }
 
-    pub(super) fn has_runs(&self) -> bool {
+    /// Whether it has played at all.
+    #[must_use]
+    pub fn has_runs(&self) -> bool {
         self.runs > 0
     }
 
-    /// Adds a run of our own.
-    pub(super) fn add(&mut self, facts: &Facts, verdict: &Verdict, over_bound: Option<f64>) {
+    /// How many runs it has played.
+    #[must_use]
+    pub fn runs(&self) -> u64 {
+        self.runs
+    }
+
+    /// Adds a run.
+    pub fn add(&mut self, record: &Record) {
         self.runs += 1;
-        self.broken += u64::from(!verdict.wrong.is_empty());
-        self.struck += u64::from(facts.struck);
-        self.kernel_kills += facts.kills;
-        self.lost += verdict.lost;
-        self.doubled += verdict.doubled;
-        self.survivors += facts.survivors.len() as u64;
-        self.groups_left += facts.groups.len() as u64;
-        self.hung += u64::from(facts.hung);
-        self.restarts += verdict.restarts;
-        self.ratios.extend(over_bound);
+        self.broken += u64::from(!record.wrong.is_empty());
+        self.struck += u64::from(record.struck);
+        self.kernel_kills += record.kills;
+        self.lost += record.lost;
+        self.doubled += record.doubled;
+        self.survivors += record.survivors;
+        self.groups_left += record.groups;
+        self.hung += u64::from(record.hung);
+        self.restarts += record.restarts;
+        self.ratios.extend(record.over_bound);
         self.ratios.sort_by(f64::total_cmp);
         self.over_bound = self.ratios.get(self.ratios.len() / 2).copied();
     }
 
-    /// Adds a run of a peer, of which nothing was promised.
-    pub(super) fn add_peer(&mut self, facts: &Facts, verdict: &Verdict, over_bound: f64) {
-        self.add(facts, verdict, Some(over_bound));
-    }
-
-    pub(super) fn print(tallies: &[Self]) {
+    /// Prints a row for each contender below one with the columns' names.
+    pub fn print(tallies: &[Self]) {
         println!(
             "{:<23}{:>6}{:>8}{:>8}{:>6}{:>6}{:>9}{:>11}{:>8}{:>6}{:>10}{:>12}",
             "",
