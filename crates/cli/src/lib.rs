@@ -17,6 +17,7 @@ mod items;
 mod observe;
 mod printable;
 mod settings;
+mod space;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::settings::ArtifactSettings;
-use super::store::{HIDDEN, Session, Store, size};
+use super::store::{HIDDEN, Session, Store};
+use crate::space::space_taken;
 
 /// What is removed, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +151,7 @@ fn remains(store: &Store) -> io::Result<Vec<Expired>> {
         if !is_young && session.enter()?.is_some() {
             found.push(Expired {
                 id,
-                bytes: size(&directory),
+                bytes: space_taken(&directory),
                 why: Why::Remains,
             });
         }
@@ -202,15 +203,15 @@ mod tests {
         let store = Store::at(dir.path());
         let settings = ArtifactSettings {
             max_age: Duration::from_secs(10 * 86_400),
-            max_bytes: 25_000,
+            max_bytes: 2_500_000,
             ..ArtifactSettings::default()
         };
-        let used = old(&store, 10_000, 50);
+        let used = old(&store, 1_000_000, 50);
         let lock = used.enter().unwrap().unwrap();
         make_old(&used, 50);
         let ancient = old(&store, 10, 40);
-        let older = old(&store, 10_000, 5);
-        let newer = old(&store, 10_000, 1);
+        let older = old(&store, 1_000_000, 5);
+        let newer = old(&store, 1_000_000, 1);
         let mut all = vec![
             used.id.clone(),
             ancient.id.clone(),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::manifest::{Manifest, private};
 use super::moment::Moment;
+use crate::space::space_taken;
 
 /// Where sessions lie below a project.
 const PLACE: &str = ".saferun/artifacts";
@@ -167,7 +168,7 @@ impl Session {
 
     /// What it takes on disk, in bytes.
     pub(crate) fn size(&self) -> u64 {
-        size(&self.directory)
+        space_taken(&self.directory)
     }
 }
 
@@ -204,24 +205,6 @@ fn new_id() -> String {
 /// Whether a word is the name of something right here, and nothing of ours that is hidden.
 pub(crate) fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with(HIDDEN) && !name.contains(['/', '\0'])
-}
-
-/// What lies in a directory, never through links.
-pub(crate) fn size(directory: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(directory) else {
-        return 0;
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
-        .map(|(path, metadata)| {
-            if metadata.is_dir() {
-                size(&path)
-            } else {
-                metadata.len()
-            }
-        })
-        .fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

@@ -40,13 +40,14 @@ pub(super) struct Results {
 
 impl Results {
     /// By how much the memory fell that was held, by the figures of those who held it: processes
-    /// and files in memory. Page cache is not in it, as nobody held that.
+    /// and files in memory. Page cache is not in it, as nobody held that, nor what files on disk
+    /// took.
     pub(super) fn freed_bytes(&self) -> u64 {
         let gone = self
             .gone
             .iter()
             .map(|gone| gone.before_bytes.saturating_sub(gone.after_bytes));
-        self.of(|figure| figure != Figure::Cache)
+        self.of(|figure| matches!(figure, Figure::Held | Figure::Files))
             .chain(gone)
             .fold(0, u64::saturating_add)
     }
@@ -54,6 +55,12 @@ impl Results {
     /// How much page cache was given back.
     pub(super) fn cache_bytes(&self) -> u64 {
         self.of(|figure| figure == Figure::Cache)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// How much space came back on disks, which is no memory.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.of(|figure| figure == Figure::Disk)
             .fold(0, u64::saturating_add)
     }
 

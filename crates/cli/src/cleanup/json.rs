@@ -27,6 +27,7 @@ pub(super) fn json(answer: &Answer) -> Value {
             "after": results.map(|results| memory(&results.after)),
             "freed_bytes": results.map(Results::freed_bytes),
             "cache_given_back_bytes": results.map(Results::cache_bytes),
+            "disk_given_back_bytes": results.map(Results::disk_bytes),
             "room_before_bytes": results.and_then(|results| results.room_bytes).map(|room| room.0),
             "room_after_bytes": results.and_then(|results| results.room_bytes).map(|room| room.1),
         },
@@ -235,6 +236,7 @@ fn named(name: &str, figure: Figure) -> Map<String, Value> {
         Figure::Held => "held",
         Figure::Cache => "cache",
         Figure::Files => "files",
+        Figure::Disk => "disk",
     };
     value.insert("figure".into(), figure.into());
     value

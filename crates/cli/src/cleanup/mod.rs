@@ -1,20 +1,23 @@
 //! `memory-cleanup`: where memory went, and giving back what can safely be given back.
 //!
 //! Syntax (`args`) and rules (`rules`), what is read (`facts`, `memory`), what is done (`steps`,
-//! `stores`, `ending`), all of it in one value (`answer`), and that value as text or JSON.
+//! `tmpfs`, `artifacts`, `history`, `ending`), all of it in one value (`answer`), and that value as text or JSON.
 
 mod advice;
 mod answer;
 mod args;
+mod artifacts;
+mod disk;
 mod ending;
 mod facts;
+mod history;
 mod json;
 mod memory;
 mod report;
 mod rules;
 mod steps;
-mod stores;
 mod text;
+mod tmpfs;
 mod words;
 
 use std::io::Write;

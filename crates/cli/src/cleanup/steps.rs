@@ -7,7 +7,9 @@ use saferun_memory::reclaim::{
 use saferun_memory::{Census, Roots, show};
 
 use super::args::Args;
-use super::stores::{Store, Tmpfs};
+use super::artifacts::Artifacts;
+use super::history::History;
+use super::tmpfs::Tmpfs;
 
 /// A step with what it would do.
 #[derive(Debug)]
@@ -56,8 +58,8 @@ pub(super) fn chosen(
     let all: [Box<dyn Step>; 8] = [
         Box::new(Allocator),
         Box::new(Tmpfs::new(roots)),
-        Box::new(Store::artifacts()),
-        Box::new(Store::history()),
+        Box::new(Artifacts),
+        Box::new(History::new()),
         Box::new(node),
         Box::new(jvm),
         Box::new(PageCache::new(roots)),

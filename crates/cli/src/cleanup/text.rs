@@ -107,6 +107,12 @@ fn done(out: &mut Text, results: &Results) {
             show(results.cache_bytes())
         ));
     }
+    if results.disk_bytes() > 0 {
+        out.line(format_args!(
+            "  space on disk given back: {} (no memory, so it is not counted as freed)",
+            show(results.disk_bytes())
+        ));
+    }
     out.line(format_args!("Freed: {}MB", mib(results.freed_bytes())));
     out.line(format_args!("[After] {}", results.after.line()));
 }

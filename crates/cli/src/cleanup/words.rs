@@ -28,7 +28,8 @@ pub(super) fn figure(figure: Figure) -> &'static str {
     match figure {
         Figure::Held => "held",
         Figure::Cache => "page cache",
-        Figure::Files => "files",
+        Figure::Files => "files in memory",
+        Figure::Disk => "on disk",
     }
 }
 

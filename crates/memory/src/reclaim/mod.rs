@@ -97,8 +97,10 @@ pub enum Figure {
     /// Contents of files that the kernel keeps, and gives up by itself when memory is wanted:
     /// giving it back frees nothing that anybody held.
     Cache,
-    /// Files in memory or on disk.
+    /// Files in memory.
     Files,
+    /// Files on disk: removing them gives back space there, and no memory.
+    Disk,
 }
 
 /// What a step would do.
