@@ -35,6 +35,8 @@ pub(crate) enum Shape {
     Sawtooth,
     /// Up to the very end.
     Leak,
+    /// As it was recorded: the highest use of each sixteenth, held all through it, in 255ths.
+    Recorded([u8; Hint::STEPS]),
 }
 
 impl Shape {
@@ -76,30 +78,47 @@ impl Shape {
                 }
             }
             Self::Leak => life,
+            Self::Recorded(steps) => {
+                let place = (life * Hint::STEPS as f64) as usize;
+                f64::from(steps[place.min(Hint::STEPS - 1)]) / 255.0
+            }
         }
     }
-}
 
-impl Demand {
-    /// What a history would say of it that knows its course, and peak and duration but for an
-    /// error of so large a share (as a deviation of their logarithms).
-    pub(crate) fn hint(&self, error: f64, random: &mut Random) -> Hint {
-        let mut off = || (error * random.normal()).exp();
-        let (peak, seconds) = (self.peak * off(), self.seconds * off());
+    /// The highest use in each sixteenth of life, in 255ths of the highest of all.
+    pub(crate) fn curve(self) -> [u8; Hint::STEPS] {
         let in_step = |step: usize| {
             let samples = (0..=32).map(|sample| {
                 let life = (step as f64 + f64::from(sample) / 32.0) / Hint::STEPS as f64;
-                self.at(life * self.seconds)
+                match self {
+                    // The end of a step is the beginning of the next.
+                    Self::Recorded(_) => {
+                        self.at(life.min((step as f64 + 0.9) / Hint::STEPS as f64))
+                    }
+                    _ => self.at(life),
+                }
             });
             samples.fold(0.0, f64::max)
         };
         let most = (0..Hint::STEPS)
             .map(in_step)
             .fold(f64::MIN_POSITIVE, f64::max);
+        std::array::from_fn(|step| (255.0 * in_step(step) / most).round() as u8)
+    }
+}
+
+impl Demand {
+    /// What a history would say of it that knows its course (`curve`, which is that of its shape),
+    /// and peak and duration but for an error of so large a share (as a deviation of their
+    /// logarithms).
+    pub(crate) fn hint(&self, curve: [u8; Hint::STEPS], error: f64, random: &mut Random) -> Hint {
+        let mut off = || (error * random.normal()).exp();
+        let (peak, seconds) = (self.peak * off(), self.seconds * off());
         Hint {
             peak_bytes: (peak * 1024.0 * 1024.0) as u64,
-            duration: Duration::from_secs_f64(seconds),
-            curve: std::array::from_fn(|step| (255.0 * in_step(step) / most).round() as u8),
+            // No task lasts as long as a hundred years.
+            duration: Duration::from_secs_f64(seconds.clamp(0.0, 3e9)),
+            curve,
         }
     }
 

@@ -2,24 +2,42 @@
 //!
 //! The same core that runs real processes decides here over simulated tasks, so that a change of
 //! policy is judged by hundreds of runs in seconds. Makespans are given over a lower bound that
-//! no schedule can reach.
+//! no schedule can reach, and over a packer that knows everything beforehand.
 
+mod bound;
+mod check;
+mod clairvoyant;
 mod demand;
+mod goals;
+mod load;
+mod measure;
 mod mix;
+mod parallel;
 mod random;
+mod recorded;
+mod scale;
+mod sweep;
+mod table;
+#[cfg(test)]
+mod tests;
+mod way;
 mod world;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
-use saferun_scheduler::{Order, Preempt, Strategy};
+use clap::Args;
 use serde::Serialize;
 
 use crate::Failure;
-use mix::{MIXES, Mix, lower_bound};
-use random::Random;
-use world::{Setting, simulate};
+use load::Load;
+use measure::{Case, Conditions, Line, measure};
+use sweep::{Sweep, sweep};
+use way::{Admitted, Grade, Scheduled, Tried, Way};
+
+/// How far off hints are where nothing else is asked for, in percent.
+const USUALLY_OFF: u32 = 10;
 
 /// Options of `cargo xtask simulate`.
 #[derive(Debug, Args)]
@@ -27,18 +45,28 @@ pub(crate) struct Arguments {
     /// The mix of tasks to run, or `all`
     #[arg(long, default_value = "all")]
     mix: String,
+    /// Run what this file recorded instead: lines of `saferun history export`, or a table with the
+    /// columns template, peak_bytes, seconds and, if known, curve
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mix", "check", "scale"])]
+    recorded: Option<PathBuf>,
+    /// The budget in MiB [default: that of the mix; twice the largest recorded peak]
+    #[arg(long, value_name = "MIB")]
+    budget: Option<f64>,
+    /// The number of cores [default: more than tasks, but where a mix is about cores]
+    #[arg(long)]
+    cores: Option<NonZeroUsize>,
     /// How many runs of each mix
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 40)]
     seeds: u64,
     /// The seed of the first run; the others follow
     #[arg(long, default_value_t = 1_000_000)]
     first_seed: u64,
-    /// How eagerly running work is ended; all grades if not given
+    /// Only so eagerly running work is ended
     #[arg(long)]
     preempt: Option<Grade>,
-    /// How tasks are admitted
-    #[arg(long, default_value = "continuous")]
-    strategy: Admitted,
+    /// Only so tasks are admitted
+    #[arg(long)]
+    strategy: Option<Admitted>,
     /// At most so many tasks at once; by default as many as memory and cores allow
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -49,363 +77,162 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "longest")]
     order: Tried,
     /// Tell the scheduler of each task what it needs, off by so many percent; may be repeated
-    /// [default: nothing, and with all grades 0, 10, 30 and 50 as well]
+    /// [default: both nothing and 10]
     #[arg(long, value_name = "PERCENT")]
     warm: Vec<u32>,
-    /// Print JSON instead of a table
+    /// Change one thing and measure at each value
     #[arg(long)]
+    sweep: Option<Sweep>,
+    /// Measure whatever has a floor, and fail where it is missed by more than 10 %
+    #[arg(long, conflicts_with_all = ["sweep", "budget", "preempt", "strategy", "jobs", "warm"])]
+    check: bool,
+    /// Run 1,000 tasks, 10,000 and so on up to so many, and say what a decision costs
+    #[arg(long, value_name = "TASKS", conflicts_with_all = ["sweep", "check", "budget", "jobs"])]
+    scale: Option<usize>,
+    /// Print JSON instead of a table
+    #[arg(long, conflicts_with_all = ["check", "scale"])]
     json: bool,
 }
 
-/// [`Preempt`] as an argument.
-#[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Grade {
-    Last,
-    Eager,
-    Never,
-}
-
-/// The strategies that keep within a budget, as an argument.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Admitted {
-    Continuous,
-    Batch,
-    Sequential,
-}
-
-/// [`Order`] as an argument.
-#[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Tried {
-    Longest,
-    Fifo,
-}
-
-/// One line of the table: medians over all runs of one mix.
+/// A line of a sweep.
 #[derive(Debug, Serialize)]
-struct Line {
-    mix: &'static str,
-    preempt: Grade,
-    strategy: Admitted,
-    order: Tried,
-    /// By how many percent the hints are off; none were given without.
-    warm: Option<u32>,
-    jobs: Option<NonZeroUsize>,
-    brake: bool,
-    runs: u64,
-    first_seed: u64,
-    makespan_over_bound: f64,
-    worst: f64,
-    floor: Option<f64>,
-    restarts: f64,
-    given_up: u64,
-    runs_over_budget: u64,
-    highest_use_over_budget: f64,
-    nanoseconds_per_event: f64,
+struct Swept {
+    value: f64,
+    #[serde(flatten)]
+    line: Line,
 }
 
 /// Runs what was asked for and prints it.
 ///
 /// # Errors
 ///
-/// A mix that does not exist.
+/// A mix that does not exist, a file that can't be read, a budget that is none.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let chosen: Vec<&Mix> = MIXES
-        .iter()
-        .filter(|mix| arguments.mix == "all" || arguments.mix == mix.name)
-        .collect();
-    if chosen.is_empty() {
-        let names: Vec<&str> = MIXES.iter().map(|mix| mix.name).collect();
-        return Err(format!(
-            "no mix is called {:?}; there are all, {}",
-            arguments.mix,
-            names.join(", ")
-        )
-        .into());
+    let conditions = arguments.conditions();
+    if arguments.check {
+        arguments.say_seeds();
+        let missed = check::check(&arguments.mix, &conditions)?;
+        return Ok(ExitCode::from(u8::from(missed > 0)));
     }
+    if let Some(most) = arguments.scale {
+        let known = match arguments.warm.is_empty() {
+            true => vec![None, Some(USUALLY_OFF)],
+            false => arguments.warm.iter().copied().map(Some).collect(),
+        };
+        let grade = arguments.preempt.unwrap_or(Grade::Last);
+        let ways: Vec<_> = known.into_iter().map(|warm| (grade, warm)).collect();
+        println!("seed {}", arguments.first_seed);
+        scale::scale(most, &ways, &conditions);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let loads = arguments.loads()?;
     if !arguments.json {
-        println!(
-            "{} runs of each mix from seed {}, {}; makespan over the lower bound",
-            arguments.seeds,
-            arguments.first_seed,
-            arguments.admission()
-        );
-        println!(
-            "{:12} {:6} {:>5} {:>7} {:>7} {:>7} {:>9} {:>8} {:>10} {:>9} {:>9}",
-            "mix",
-            "grade",
-            "warm",
-            "median",
-            "worst",
-            "floor",
-            "restarts",
-            "given up",
-            "over",
-            "highest",
-            "ns/event"
-        );
-    }
-    for mix in chosen {
-        for (grade, warm) in arguments.rows() {
-            let line = measure(mix, grade, warm, arguments);
-            if arguments.json {
-                println!("{}", serde_json::to_string(&line)?);
-            } else {
-                print_line(&line);
-            }
+        arguments.say_seeds();
+        if let Some(value) = arguments
+            .sweep
+            .and_then(|sweep| clap::ValueEnum::to_possible_value(&sweep))
+        {
+            print!("{:>7} ", value.get_name());
         }
+        table::print_head();
+    }
+    for load in &loads {
+        arguments.tell(load, &conditions)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_line(line: &Line) {
-    let floor = line
-        .floor
-        .map_or_else(|| "-".to_owned(), |floor| format!("{floor:.2}"));
-    println!(
-        "{:12} {:6} {:>5} {:>7.3} {:>7.3} {:>7} {:>9.1} {:>8} {:>6}/{:<3} {:>9.3} {:>9.0}",
-        line.mix,
-        format!("{:?}", line.preempt).to_lowercase(),
-        (line.warm).map_or_else(|| "-".to_owned(), |off| format!("{off} %")),
-        line.makespan_over_bound,
-        line.worst,
-        floor,
-        line.restarts,
-        line.given_up,
-        line.runs_over_budget,
-        line.runs,
-        line.highest_use_over_budget,
-        line.nanoseconds_per_event,
-    );
-}
-
 impl Arguments {
-    /// The rows of each mix: the grades, each cold or with hints.
-    fn rows(&self) -> Vec<(Grade, Option<u32>)> {
-        let warm: Vec<Option<u32>> = self.warm.iter().copied().map(Some).collect();
-        let (grades, warm) = match (self.preempt, warm.is_empty()) {
-            (Some(grade), true) => (vec![grade], vec![None]),
-            (Some(grade), false) => (vec![grade], warm),
-            (None, true) => {
-                let every = [None, Some(0), Some(10), Some(30), Some(50)];
-                (
-                    vec![Grade::Eager, Grade::Last, Grade::Never],
-                    every.to_vec(),
-                )
-            }
-            (None, false) => (vec![Grade::Eager, Grade::Last, Grade::Never], warm),
-        };
-        let with = |grade| warm.iter().map(move |&warm| (grade, warm));
-        grades.into_iter().flat_map(with).collect()
-    }
-
-    /// How tasks are admitted, in words.
-    fn admission(&self) -> String {
-        let how = match self.strategy {
-            Admitted::Continuous => "continuous",
-            Admitted::Batch => "by batches",
-            Admitted::Sequential => "one by one",
-        };
-        match self.jobs {
-            Some(jobs) => format!("{how}, {jobs} at once at most"),
-            None => how.to_owned(),
+    fn conditions(&self) -> Conditions {
+        Conditions {
+            first_seed: self.first_seed,
+            seeds: self.seeds,
+            brake: !self.no_brake,
+            order: self.order,
         }
     }
-}
 
-fn measure(mix: &Mix, grade: Grade, warm: Option<u32>, arguments: &Arguments) -> Line {
-    let Arguments {
-        first_seed,
-        seeds,
-        strategy,
-        jobs,
-        ..
-    } = *arguments;
-    let brake = !arguments.no_brake;
-    let preempt = match grade {
-        Grade::Last => Preempt::Last,
-        Grade::Eager => Preempt::Eager,
-        Grade::Never => Preempt::Never,
-    };
-    let setting = Setting {
-        budget: mix.budget,
-        cores: mix.cores,
-        preempt,
-        brake,
-        strategy: match strategy {
-            Admitted::Continuous => Strategy::Continuous,
-            Admitted::Batch => Strategy::Batch,
-            Admitted::Sequential => Strategy::Sequential,
-        },
-        jobs,
-        order: match arguments.order {
-            Tried::Longest => Order::Longest,
-            Tried::Fifo => Order::Fifo,
-        },
-        warm: warm.map(|percent| f64::from(percent) / 100.0),
-        seed: 0,
-    };
-    let (mut ratios, mut restarts, mut highest) = (Vec::new(), Vec::new(), 0.0f64);
-    let (mut given_up, mut over) = (0, 0);
-    let (mut events, began) = (0, std::time::Instant::now());
-    for seed in first_seed..first_seed.saturating_add(seeds) {
-        let tasks = (mix.make)(&mut Random::new(seed));
-        let result = simulate(&tasks, Setting { seed, ..setting });
-        ratios.push(result.makespan / lower_bound(&tasks, mix.budget, mix.cores));
-        restarts.push(result.restarts as f64);
-        given_up += result.given_up;
-        highest = highest.max(result.peak);
-        over += u64::from(result.peak > 1.0 + 1e-9);
-        events += result.events;
-        assert_eq!(
-            result.done + result.given_up,
-            tasks.len() as u64,
-            "a task was lost"
+    fn say_seeds(&self) {
+        println!(
+            "{} runs of each mix, seeds {} to {}; medians of makespan over the lower bound, and \
+             over the clairvoyant",
+            self.seeds,
+            self.first_seed,
+            self.first_seed.saturating_add(self.seeds.saturating_sub(1)),
         );
     }
-    Line {
-        mix: mix.name,
-        preempt: grade,
-        strategy,
-        order: arguments.order,
-        warm,
-        jobs,
-        brake,
-        runs: seeds,
-        first_seed,
-        worst: ratios.iter().copied().fold(0.0, f64::max),
-        makespan_over_bound: median(&mut ratios),
-        floor: match (grade, warm) {
-            (Grade::Eager, None) => mix.floor_eager,
-            (Grade::Last, None) => mix.floor_last,
-            (Grade::Eager, Some(off)) => mix.warm_floor(off),
-            _ => None,
-        },
-        restarts: median(&mut restarts),
-        given_up,
-        runs_over_budget: over,
-        highest_use_over_budget: highest,
-        nanoseconds_per_event: began.elapsed().as_nanos() as f64 / events.max(1) as f64,
-    }
-}
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    match values.len() {
-        0 => 0.0,
-        count if count % 2 == 1 => values[count / 2],
-        count => (values[count / 2 - 1] + values[count / 2]) / 2.0,
-    }
-}
-
-/// The policy's figures, in virtual time and so the same on every machine. The seeds are none of
-/// those with which the numbers of the policy were chosen.
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FIRST_SEED: u64 = 5_000_000;
-    const RUNS: u64 = 15;
-    /// The median of so few runs is off by some percent.
-    const TOLERANCE: f64 = 1.10;
-
-    fn arguments(seeds: u64) -> Arguments {
-        Arguments {
-            mix: "all".into(),
-            seeds,
-            first_seed: FIRST_SEED,
-            preempt: None,
-            strategy: Admitted::Continuous,
-            jobs: None,
-            no_brake: false,
-            order: Tried::Longest,
-            warm: Vec::new(),
-            json: false,
-        }
-    }
-
-    fn line(name: &str, grade: Grade, brake: bool) -> Line {
-        let mix = MIXES
-            .iter()
-            .find(|mix| mix.name == name)
-            .expect("the mix exists");
-        // The tail of one late spike decides a whole run.
-        let runs = if name == "late-spike" { 4 * RUNS } else { RUNS };
-        let no_brake = !brake;
-        let arguments = Arguments {
-            no_brake,
-            ..arguments(runs)
+    fn loads(&self) -> Result<Vec<Load>, Failure> {
+        let mut loads = match &self.recorded {
+            Some(path) => vec![Load::recorded(recorded::read(path)?, mix::PLENTY)],
+            None => Load::named(&self.mix)?,
         };
-        measure(mix, grade, None, &arguments)
+        if self.budget.is_some_and(|mib| !mib.is_finite() || mib < 1.0) {
+            return Err("a budget is at least 1 MiB".into());
+        }
+        for load in &mut loads {
+            load.budget = self.budget.unwrap_or(load.budget);
+            load.cores = self.cores.map_or(load.cores, usize::from);
+        }
+        Ok(loads)
     }
 
-    fn reaches_its_floor(name: &str, grade: Grade, most_restarts: f64) {
-        let line = line(name, grade, true);
-        let floor = line.floor.expect("the mix has a floor");
-        assert!(line.makespan_over_bound <= TOLERANCE * floor, "{line:?}");
-        assert!(line.restarts <= most_restarts, "{line:?}");
-        assert_eq!((line.given_up, line.runs_over_budget), (0, 0), "{line:?}");
-    }
-
-    #[test]
-    fn eager_reaches_its_floors() {
-        reaches_its_floor("hog", Grade::Eager, 30.0);
-        reaches_its_floor("flat", Grade::Eager, 65.0);
-        reaches_its_floor("late-spike", Grade::Eager, 10.0);
-        reaches_its_floor("heavy", Grade::Eager, 27.0);
-    }
-
-    #[test]
-    fn last_reaches_its_floors_with_few_restarts() {
-        reaches_its_floor("hog", Grade::Last, 8.0);
-        reaches_its_floor("flat", Grade::Last, 9.0);
-        reaches_its_floor("late-spike", Grade::Last, 10.0);
-        reaches_its_floor("heavy", Grade::Last, 4.0);
-    }
-
-    #[test]
-    fn cores_bound_what_is_busy() {
-        reaches_its_floor("cpu-bound", Grade::Eager, 5.0);
-    }
-
-    #[test]
-    fn without_a_brake_ramps_stay_within_the_budget() {
-        for grade in [Grade::Eager, Grade::Last] {
-            for mix in ["hog", "heavy"] {
-                let line = line(mix, grade, false);
-                assert_eq!((line.given_up, line.runs_over_budget), (0, 0), "{line:?}");
-                assert!(line.makespan_over_bound < 2.3, "{line:?}");
+    /// Prints all rows of one load.
+    fn tell(&self, load: &Load, conditions: &Conditions) -> Result<(), Failure> {
+        if let Some(what) = self.sweep {
+            let mut written = Ok(());
+            sweep(load, what, conditions, |value, line| {
+                if self.json {
+                    let text = serde_json::to_string(&Swept { value, line });
+                    match text {
+                        Ok(text) => println!("{text}"),
+                        Err(error) => written = Err(error),
+                    }
+                } else {
+                    print!("{value:>7} ");
+                    table::print_line(&line);
+                }
+            });
+            return Ok(written?);
+        }
+        let cases = Case::all(load, conditions);
+        for way in self.ways() {
+            let line = measure(load, &cases, way, conditions);
+            if self.json {
+                println!("{}", serde_json::to_string(&line)?);
+            } else {
+                table::print_line(&line);
             }
         }
+        Ok(())
     }
 
-    /// What batches of old do on the same tasks, for comparison: everything, but later.
-    #[test]
-    fn batches_do_everything_and_are_slower() {
-        let mix = MIXES.iter().find(|mix| mix.name == "hog");
-        let mix = mix.expect("the mix exists");
-        let continuous = measure(mix, Grade::Last, None, &arguments(RUNS));
-        for jobs in [2, 3] {
-            let by_batches = Arguments {
-                strategy: Admitted::Batch,
-                jobs: NonZeroUsize::new(jobs),
-                ..arguments(RUNS)
+    /// The rows of each mix.
+    fn ways(&self) -> Vec<Way> {
+        let is_choosy = self.preempt.is_some() || self.strategy.is_some() || self.jobs.is_some();
+        if !is_choosy {
+            let warm = match self.warm[..] {
+                [] => &[USUALLY_OFF],
+                ref warm => warm,
             };
-            let line = measure(mix, Grade::Last, None, &by_batches);
-            assert_eq!((line.given_up, line.runs_over_budget), (0, 0), "{line:?}");
-            assert!(
-                line.makespan_over_bound > continuous.makespan_over_bound,
-                "{line:?}"
-            );
+            return Way::all(warm);
         }
-    }
-
-    #[test]
-    fn never_restarts_nothing_and_loses_little() {
-        let line = line("hog", Grade::Never, true);
-        assert_eq!(line.restarts, 0.0);
-        assert!(line.given_up <= 2 * 24 * RUNS / 100, "{line:?}");
+        let grades = self
+            .preempt
+            .map_or(Grade::ALL.to_vec(), |grade| vec![grade]);
+        let mut known: Vec<Option<u32>> = self.warm.iter().copied().map(Some).collect();
+        if known.is_empty() {
+            known.push(None);
+        }
+        let way = |grade, warm| {
+            Way::Scheduled(Scheduled {
+                admitted: self.strategy.unwrap_or(Admitted::Continuous),
+                grade,
+                jobs: self.jobs,
+                warm,
+            })
+        };
+        let rows = |grade| known.iter().map(move |&warm| way(grade, warm));
+        grades.into_iter().flat_map(rows).collect()
     }
 }

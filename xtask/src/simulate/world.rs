@@ -1,14 +1,14 @@
 //! The simulated machine: tasks that want memory, a wall, kills and starts that take time.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use saferun_scheduler::{
-    Action, Config, EndCause, Event, Exit, Order, Outcome, Preempt, Reading, Scheduler, Strategy,
-    TaskId, TaskReading, TaskSpec,
+    Action, Config, EndCause, Event, Exit, Hint, Order, Outcome, Preempt, Reading, Scheduler,
+    Strategy, TaskId, TaskReading, TaskSpec,
 };
 
-use super::demand::Demand;
+use super::demand::{Demand, Shape};
 use super::random::Random;
 
 /// The world moves in steps of so many milliseconds.
@@ -19,11 +19,12 @@ const DELAY_STEPS: u64 = 2;
 /// Memory is touched at no more than so many MiB per second.
 const FASTEST: f64 = 3.0 * 1024.0;
 const MIB: f64 = 1024.0 * 1024.0;
-/// No run takes as many virtual seconds; it hangs.
-const ENDLESS: f64 = 100_000.0;
+/// A run that takes so many times as long as its tasks one by one, and a thousand seconds more,
+/// hangs.
+const ENDLESS: f64 = 50.0;
 
 /// What came of one run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Result {
     /// Seconds of virtual time.
     pub(crate) makespan: f64,
@@ -32,7 +33,11 @@ pub(crate) struct Result {
     pub(crate) given_up: u64,
     /// The highest use over the budget.
     pub(crate) peak: f64,
+    /// MiB-seconds of attempts that were ended.
+    pub(crate) wasted: f64,
     pub(crate) events: u64,
+    /// Readings among them.
+    pub(crate) readings: u64,
 }
 
 /// How a run is made.
@@ -67,6 +72,8 @@ struct Process {
     work: f64,
     used: f64,
     peak: f64,
+    /// MiB-seconds.
+    area: f64,
     at_wall: bool,
     busy: f64,
 }
@@ -74,6 +81,14 @@ struct Process {
 /// Runs the tasks to their end in virtual time.
 pub(crate) fn simulate(tasks: &[Demand], setting: Setting) -> Result {
     World::new(tasks, setting).run()
+}
+
+/// The same, with the time that the scheduler itself took.
+pub(crate) fn simulate_timed(tasks: &[Demand], setting: Setting) -> (Result, Duration) {
+    let mut world = World::new(tasks, setting);
+    world.deciding = Some(Duration::ZERO);
+    world.run_on();
+    (world.result, world.deciding.unwrap_or_default())
 }
 
 struct World<'a> {
@@ -88,6 +103,12 @@ struct World<'a> {
     /// A checkpoint that was asked for and not reported.
     checkpoint: bool,
     errors: Random,
+    /// The curve of the shape that came last: mostly that of the next one too.
+    curve: Option<(Shape, [u8; Hint::STEPS])>,
+    /// The time in seconds from which the run counts as hanging.
+    endless: f64,
+    /// The time that the scheduler took, where that is asked for.
+    deciding: Option<Duration>,
     result: Result,
 }
 
@@ -113,11 +134,19 @@ impl<'a> World<'a> {
             handed: 0,
             checkpoint: false,
             errors: Random::new(!setting.seed),
+            curve: None,
+            endless: 1000.0 + ENDLESS * tasks.iter().map(|task| task.seconds).sum::<f64>(),
+            deciding: None,
             result: Result::default(),
         }
     }
 
     fn run(mut self) -> Result {
+        self.run_on();
+        self.result
+    }
+
+    fn run_on(&mut self) {
         self.read();
         let mut due = self.next_due();
         loop {
@@ -131,7 +160,7 @@ impl<'a> World<'a> {
             }
             self.step += 1;
             assert!(
-                self.now().as_secs_f64() < ENDLESS,
+                self.now().as_secs_f64() < self.endless,
                 "the run hangs: {:?}",
                 self.scheduler
             );
@@ -144,7 +173,6 @@ impl<'a> World<'a> {
             }
         }
         self.result.makespan = self.now().as_secs_f64();
-        self.result
     }
 
     fn now(&self) -> Duration {
@@ -162,7 +190,11 @@ impl<'a> World<'a> {
     fn on(&mut self, event: Event<'_>) {
         self.result.events += 1;
         let mut actions = std::mem::take(&mut self.actions);
+        let began = self.deciding.map(|_| Instant::now());
         self.scheduler.on(event, self.now(), &mut actions);
+        if let (Some(sum), Some(began)) = (&mut self.deciding, began) {
+            *sum += began.elapsed();
+        }
         for action in actions.drain(..) {
             self.act(action);
         }
@@ -180,6 +212,7 @@ impl<'a> World<'a> {
                     work: 0.0,
                     used: 0.0,
                     peak: 0.0,
+                    area: 0.0,
                     at_wall: false,
                     busy: 1.0,
                 });
@@ -214,16 +247,21 @@ impl<'a> World<'a> {
 
     fn hand_over(&mut self) {
         while self.handed < self.tasks.len() && self.scheduler.wants_tasks() > 0 {
+            let demand = &self.tasks[self.handed];
             let task = TaskSpec {
                 id: TaskId(self.handed as u64),
                 declared_bytes: None,
                 restartable: true,
                 retries: 0,
-                kind: Some(self.tasks[self.handed].kind),
-                hint: self
-                    .setting
-                    .warm
-                    .map(|error| self.tasks[self.handed].hint(error, &mut self.errors)),
+                kind: Some(demand.kind),
+                hint: self.setting.warm.map(|error| {
+                    let curve = match self.curve {
+                        Some((shape, curve)) if shape == demand.shape => curve,
+                        _ => demand.shape.curve(),
+                    };
+                    self.curve = Some((demand.shape, curve));
+                    demand.hint(curve, error, &mut self.errors)
+                }),
             };
             self.handed += 1;
             self.on(Event::Added(task));
@@ -250,6 +288,9 @@ impl<'a> World<'a> {
             };
             let gone = self.processes.remove(place);
             let peak_bytes = (gone.peak * MIB) as u64;
+            if exit == Exit::Ended {
+                self.result.wasted += gone.area;
+            }
             self.on(Event::Exited {
                 task: TaskId(gone.task as u64),
                 exit,
@@ -289,6 +330,7 @@ impl<'a> World<'a> {
         for place in places {
             let process = &mut self.processes[place];
             process.at_wall = false;
+            process.area += process.used * STEP;
             if !runs(process) {
                 process.busy = 0.0;
                 continue;
@@ -309,6 +351,7 @@ impl<'a> World<'a> {
     }
 
     fn read(&mut self) {
+        self.result.readings += 1;
         let mut readings = std::mem::take(&mut self.readings);
         readings.clear();
         readings.extend(self.processes.iter().map(|process| TaskReading {
