@@ -63,6 +63,10 @@ impl Scheduler {
             self.exits += 1;
             self.admission.refused_until = None;
         }
+        if exit == Exit::Victim {
+            // It would be started anew, or another in its place, into the same shortage.
+            self.memory.refute();
+        }
         if exit == Exit::Success || (exit == Exit::Failure && by_itself) {
             self.learn_from(&attempt);
         }

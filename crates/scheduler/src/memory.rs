@@ -19,6 +19,8 @@ pub(crate) struct Memory {
     /// Whether it was ever read, and whether it could be at the last look.
     read: bool,
     known: bool,
+    /// Whether something has shown since that the last reading no longer holds.
+    refuted: bool,
     /// What tasks held that exited lately, and when: it may still be counted as used.
     leaving: VecDeque<(f64, f64)>,
 }
@@ -30,13 +32,24 @@ impl Memory {
 
     /// Whether the last reading still stands.
     pub(crate) fn is_known(&self) -> bool {
-        self.known
+        self.known && !self.refuted
+    }
+
+    /// Whether another look is due at once, because the last one no longer holds.
+    pub(crate) fn is_refuted(&self) -> bool {
+        self.refuted
+    }
+
+    /// Notes that memory was short though the last reading may say otherwise.
+    pub(crate) fn refute(&mut self) {
+        self.refuted = true;
     }
 
     /// Notes that memory could not be read.
     pub(crate) fn lose_sight(&mut self, now: f64) {
         self.looked = Some(now);
         self.known = false;
+        self.refuted = false;
     }
 
     /// Whether others take memory that would be ours.
@@ -74,6 +87,7 @@ impl Scheduler {
         self.memory.looked = Some(now);
         self.memory.read = true;
         self.memory.known = true;
+        self.memory.refuted = false;
         self.memory.forget(now);
         for one in reading.tasks {
             if let Some(attempt) = self.active.find_mut(one.task) {

@@ -26,6 +26,9 @@ impl Scheduler {
         let Some(looked) = self.memory.looked else {
             return Some(Duration::ZERO);
         };
+        if self.memory.is_refuted() {
+            return Some(Duration::ZERO);
+        }
         let due = looked + self.interval();
         let wait = (due - now.max(self.now).as_secs_f64()).clamp(0.0, LONGEST);
         Some(Duration::from_secs_f64(wait))

@@ -107,6 +107,7 @@ fn what_runs_again_belongs_to_its_batch() {
     exit(&mut model, 1, Exit::Failure);
     assert_eq!(started(&model), [1]);
     exit(&mut model, 1, Exit::Victim);
+    read(&mut model, BUDGET, &[]);
     assert_eq!(started(&model), [1]);
     exit(&mut model, 1, Exit::Success);
     assert_eq!(

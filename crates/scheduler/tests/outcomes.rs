@@ -3,9 +3,10 @@
 mod model;
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use model::Model;
-use model::steps::{BUDGET, config, ended, exit, outcome, read, started, task};
+use model::steps::{BUDGET, config, declared, ended, exit, outcome, read, started, task};
 use saferun_scheduler::{
     Action, Config, EndCause, Event, Exit, FailureLimit, Halt, Hold, Outcome, SkipReason, TaskId,
     TaskSpec,
@@ -41,6 +42,7 @@ fn a_victim_runs_alone_after_three_attempts_and_is_then_given_up() {
     model.on(Event::Added(task(1)));
     for attempt in 2..=3 {
         exit(&mut model, 0, Exit::Victim);
+        read(&mut model, BUDGET, &[]);
         assert_eq!(
             model.actions,
             [Action::Start {
@@ -50,6 +52,7 @@ fn a_victim_runs_alone_after_three_attempts_and_is_then_given_up() {
         );
     }
     exit(&mut model, 0, Exit::Victim);
+    read(&mut model, BUDGET, &[]);
     assert_eq!(model.scheduler.holding(), Some(Hold::Alone));
     exit(&mut model, 1, Exit::Success);
     assert_eq!(started(&model), [0]);
@@ -57,7 +60,33 @@ fn a_victim_runs_alone_after_three_attempts_and_is_then_given_up() {
     assert_eq!(model.scheduler.holding(), Some(Hold::Alone));
     exit(&mut model, 0, Exit::Victim);
     assert!(matches!(outcome(&model, 0), Some(Outcome::GivenUp(_))));
+    read(&mut model, BUDGET, &[]);
     assert_eq!(started(&model), [2]);
+}
+
+/// That memory was short shows that the last reading no longer holds; on it the next would be
+/// started into the same shortage.
+#[test]
+fn after_a_victim_nothing_is_started_before_the_next_reading() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    for id in 0..3 {
+        model.on(Event::Added(declared(id, 250)));
+    }
+    assert_eq!(model.scheduler.counts().active, 2);
+    exit(&mut model, 0, Exit::Victim);
+    assert_eq!(started(&model), []);
+    assert_eq!(model.scheduler.holding(), Some(Hold::Unread));
+    let wait = model.scheduler.next_reading(model.now);
+    assert_eq!(wait, Some(Duration::ZERO), "a reading is due at once");
+    // Neither a new task nor another exit makes the old reading true again.
+    model.on(Event::Added(declared(3, 10)));
+    assert_eq!(started(&model), []);
+    exit(&mut model, 1, Exit::Success);
+    assert_eq!(started(&model), []);
+    // Others have taken the memory meanwhile: there is room for one.
+    read(&mut model, 260 << 20, &[]);
+    assert_eq!(started(&model), [0]);
 }
 
 #[test]
