@@ -6,12 +6,10 @@ use crate::learning::Learning;
 use crate::profile::{STEPS, Shape};
 use crate::queue::Waiting;
 use crate::task::TaskSpec;
-use crate::tuning::{Grade, LINDY};
+use crate::tuning::{AWAKENING, Grade, LINDY, YOUNG_GROWTH};
 
 /// A task that uses so many times more than was known of it is not what was known.
 const OUTGROWN: f64 = 1.3;
-/// An unknown task's growth is expected to begin within this part of the mean duration.
-const AWAKENING: f64 = 0.25;
 /// A running task is never expected to end sooner than within this part of the mean duration.
 const LEAST_REMAINDER: f64 = 0.15;
 
@@ -127,14 +125,18 @@ impl<'a> Outlook<'a> {
         if attempt.is_quiet() && !self.never {
             return used;
         }
-        let going_on = attempt.seen + LINDY * attempt.slope.max(0.0) * attempt.work;
-        let to_begin = self.mean_peak * (-attempt.work / (AWAKENING * self.mean_seconds)).exp();
+        // While it grows nobody knows where it ends, and after a tenth of a second its slope says
+        // little of the seconds to come: a young one may have as much before it as any task. An
+        // older one goes on as it did.
+        let going_on = LINDY * attempt.slope.max(0.0) * attempt.work;
+        let fading = (-attempt.work / (AWAKENING * self.mean_seconds)).exp();
+        let to_come = going_on.max(YOUNG_GROWTH * self.mean_peak * fading);
         let part = if whole {
             Grade::WHOLE.running
         } else {
             self.grade.running
         };
-        let mut goal = going_on.max(to_begin);
+        let mut goal = attempt.seen + to_come;
         if whole {
             goal = goal.max(self.whole_peak());
         }

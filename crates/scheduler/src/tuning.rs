@@ -33,7 +33,7 @@ impl Grade {
             Preempt::Last => Self {
                 gamma: 0.0,
                 running: 0.8,
-                fresh: 1.0,
+                fresh: 0.9,
                 returned: 1.0,
             },
             Preempt::Never => Self {
@@ -63,8 +63,12 @@ pub(crate) const CAUTIOUS_UNTIL: f64 = 4.0;
 /// The mean duration assumed before any task has ended, in seconds.
 pub(crate) const PRIOR_SECONDS: f64 = 1.0;
 
-/// A running task is expected to go on growing for so many times its age.
-pub(crate) const LINDY: f64 = 1.5;
+/// A running task is expected to go on growing for so many times its age,
+pub(crate) const LINDY: f64 = 0.7;
+/// and a young one by so many mean peaks more than it holds,
+pub(crate) const YOUNG_GROWTH: f64 = 1.2;
+/// which fades by a factor e in this part of the mean duration.
+pub(crate) const AWAKENING: f64 = 0.25;
 /// A task that has not grown for so long (seconds), or for [`QUIET_SHARE`] of its age, is taken
 /// to have reached its peak.
 pub(crate) const QUIET_SECONDS: f64 = 0.040;
