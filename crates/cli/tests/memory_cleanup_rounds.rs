@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_memory-cleanup");
 
 /// The kinds of trees: how each is grown (`$P` is its program, `$O` another that no rule names)
 /// and whether it may be ended.
-static KINDS: [Kind; 11] = [
+static KINDS: [Kind; 15] = [
     // Left behind.
     Kind::over("\"$P\" 900 & exit 0", Mark::None, Known::Yes),
     Kind::over(
@@ -33,10 +35,28 @@ static KINDS: [Kind; 11] = [
         Known::No,
     ),
     Kind::over("setsid --fork \"$O\" 900; exit 0", Mark::Over, Known::No),
-    // To be kept.
+    // Left behind, and starting more while it is looked for and while it is asked to end.
+    Kind::forking(
+        "sh -c 'n=0; while [ $n -lt 60 ]; do n=$((n + 1)); \"$O\" 900 & sleep 0.03; done; wait' \
+         & exit 0",
+    ),
+    Kind::forking(
+        "sh -c 'trap \"\\\"$O\\\" 900 & \\\"$O\\\" 900 & exit 0\" TERM; \"$O\" 900 & wait' & exit 0",
+    ),
+    // To be kept: nobody's, a service's (its own session, or a listener), another session's
+    // helper with its parent or with its session only, and those of a run that goes on.
     Kind::kept("\"$O\" 900 & exit 0", Mark::None, Known::No),
     Kind::kept("setsid --fork \"$P\" 900; exit 0", Mark::None, Known::Yes),
     Kind::kept("\"$P\" 900; exit 0", Mark::None, Known::Yes),
+    Kind::kept("\"$P\" 900 & exit 0", Mark::None, Known::LooksAlike),
+    Kind {
+        listens: true,
+        ..Kind::kept(
+            "exec 3<&0; \"$P\" 900 <&3 3<&- & exit 0",
+            Mark::None,
+            Known::Yes,
+        )
+    },
     Kind::kept(
         "(\"$P\" 900 &) ; \"$O\" 900; exit 0",
         Mark::None,
@@ -55,6 +75,10 @@ struct Kind {
     mark: Mark,
     known: Known,
     over: bool,
+    /// Whether its processes become more by themselves.
+    forks: bool,
+    /// Whether it has a listening socket.
+    listens: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +93,8 @@ enum Mark {
 enum Known {
     Yes,
     No,
+    /// The name only contains the word.
+    LooksAlike,
 }
 
 impl Kind {
@@ -78,6 +104,15 @@ impl Kind {
             mark,
             known,
             over: true,
+            forks: false,
+            listens: false,
+        }
+    }
+
+    const fn forking(script: &'static str) -> Self {
+        Self {
+            forks: true,
+            ..Self::over(script, Mark::Over, Known::No)
         }
     }
 
@@ -87,6 +122,8 @@ impl Kind {
             mark,
             known,
             over: false,
+            forks: false,
+            listens: false,
         }
     }
 }
@@ -203,6 +240,7 @@ fn grow(place: &Path, number: u64, kind: &'static Kind, mark: Option<&str>) -> T
     let program = place.join(match kind.known {
         Known::Yes => format!("known-{number}"),
         Known::No => format!("unknown-{number}"),
+        Known::LooksAlike => format!("my-known-{number}"),
     });
     let other = place.join(format!("other-{number}"));
     for path in [&program, &other] {
@@ -220,6 +258,10 @@ fn grow(place: &Path, number: u64, kind: &'static Kind, mark: Option<&str>) -> T
         .stderr(Stdio::null());
     if let Some(mark) = mark {
         command.env("SAFERUN_RUN", mark);
+    }
+    if kind.listens {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        command.stdin(OwnedFd::from(listener));
     }
     Tree {
         kind,
@@ -254,7 +296,12 @@ fn settle(tree: &mut Tree) {
             .map(BTreeSet::len)
             .sum();
         let ended = lives_on || tree.leader.try_wait().unwrap().is_some();
-        if count == stays && ended {
+        let is_there = if tree.kind.forks {
+            count > 0
+        } else {
+            count == stays
+        };
+        if is_there && ended {
             return;
         }
         assert!(
