@@ -32,7 +32,12 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Failure> {
-    let mut report = Report::new(format!("{} items from stdin, -j2 true {{}}", options.items));
+    measure(options.items, programs)
+}
+
+/// What a list of this length costs.
+pub(super) fn measure(items: u64, programs: &Programs) -> Result<Report, Failure> {
+    let mut report = Report::new(format!("{items} items from stdin, -j2 true {{}}"));
     let mut command = Command::new(programs.saferun());
     command
         .args(["run", "-j2", "--progress", "none", "true", "{}"])
@@ -40,7 +45,6 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
         // A history is kept, as it is by default, but not the user's own.
         .env("XDG_STATE_HOME", programs.scratch().join("state"));
     let mut watched = Watched::new(programs.saferun());
-    let items = options.items;
     let outcome = Trial::new("saferun", command)
         .piped_input()
         .every(INTERVAL)

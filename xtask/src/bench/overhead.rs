@@ -21,6 +21,15 @@ pub(super) struct Options {
     pairs: u64,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            tasks: 2000,
+            pairs: 7,
+        }
+    }
+}
+
 /// Two ways to run the same tasks.
 struct Pair {
     what: &'static str,

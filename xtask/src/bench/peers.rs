@@ -18,7 +18,7 @@ pub(super) struct Peer {
 const XARGS_LINE: &str = "{} || exit 1";
 
 /// The peers of a memory budget.
-pub(super) const PEERS: [Peer; 6] = [
+pub(super) const PEERS: [Peer; 7] = [
     Peer {
         name: "xargs -P1",
         program: "xargs",
@@ -38,6 +38,11 @@ pub(super) const PEERS: [Peer; 6] = [
         name: "xargs -P24",
         program: "xargs",
         arguments: &["-P24", "-I{}", "sh", "-c", XARGS_LINE],
+    },
+    Peer {
+        name: "parallel",
+        program: "parallel",
+        arguments: &[],
     },
     Peer {
         name: "parallel --memfree 100M",

@@ -117,9 +117,24 @@ pub(super) fn machine() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or("?").to_owned();
     format!(
-        "{cores} cores, {total:.1} GiB, Linux {}, {groups}, load {load} at the start",
+        "{cores} cores{}, {total:.1} GiB, Linux {}, {groups}, load {load} at the start",
+        processor(),
         kernel.trim()
     )
+}
+
+/// What the cores call themselves, in brackets.
+fn processor() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("", |(_, name)| name.trim());
+    if name.is_empty() {
+        String::new()
+    } else {
+        format!(" ({name})")
+    }
 }
 
 fn meminfo(name: &str) -> Option<u64> {

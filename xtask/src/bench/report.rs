@@ -1,4 +1,4 @@
-//! What a scenario showed, as a table for people or as JSON.
+//! What a scenario showed, as a table for people, as Markdown or as JSON.
 
 use serde::Serialize;
 
@@ -115,10 +115,15 @@ impl Ratio {
             holds: value <= at_most,
         }
     }
+
+    fn verdict(&self) -> &'static str {
+        if self.holds { "holds" } else { "MISSED" }
+    }
 }
 
 impl Value {
-    fn shown(&self) -> String {
+    /// As people read it.
+    pub(super) fn shown(&self) -> String {
         match self {
             Value::Spread(spread) if spread.least == spread.greatest => short(spread.median),
             Value::Spread(spread) => format!(
@@ -133,7 +138,8 @@ impl Value {
     }
 }
 
-fn short(value: f64) -> String {
+/// A number with as many digits as matter.
+pub(super) fn short(value: f64) -> String {
     match value.abs() {
         whole if whole.fract() == 0.0 => format!("{value:.0}"),
         large if large >= 100.0 => format!("{value:.0}"),
@@ -159,30 +165,62 @@ impl Report {
         self.ratios.iter().all(|ratio| ratio.holds)
     }
 
-    /// Prints it for people.
-    pub(super) fn print(&self) {
-        println!("\n{}\n{}\n", self.scenario, self.machine);
+    /// The table for people.
+    pub(super) fn text(&self) -> String {
+        let mut text = format!("\n{}\n{}\n\n", self.scenario, self.machine);
         for line in self.table() {
-            println!("{line}");
+            text.push_str(&line);
+            text.push('\n');
         }
-        println!();
+        text.push('\n');
         let width = self.ratios.iter().map(|r| r.what.chars().count()).max();
         for ratio in &self.ratios {
-            println!(
-                "{:width$}  {:>8}  at most {:<7} {}",
+            text.push_str(&format!(
+                "{:width$}  {:>8}  at most {:<7} {}\n",
                 ratio.what,
                 short(ratio.value),
                 short(ratio.at_most),
-                if ratio.holds { "holds" } else { "MISSED" },
+                ratio.verdict(),
                 width = width.unwrap_or(0),
-            );
+            ));
         }
         for note in &self.notes {
-            println!("note: {note}");
+            text.push_str(&format!("note: {note}\n"));
         }
+        text
     }
 
-    fn table(&self) -> Vec<String> {
+    /// The same for a document.
+    pub(super) fn markdown(&self) -> String {
+        let mut text = format!("**{}**\n\n", self.scenario);
+        for (index, cells) in self.cells().iter().enumerate() {
+            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+            if index == 0 {
+                text.push_str(&format!("|---{}|\n", "|---:".repeat(cells.len() - 1)));
+            }
+        }
+        if !self.ratios.is_empty() {
+            text.push_str("\n| what must hold | value | at most | |\n|---|---:|---:|---|\n");
+        }
+        for ratio in &self.ratios {
+            text.push_str(&format!(
+                "| {} | {} | {} | {} |\n",
+                ratio.what,
+                short(ratio.value),
+                short(ratio.at_most),
+                ratio.verdict()
+            ));
+        }
+        text.push_str(&format!("\nMachine: {}.\n", self.machine));
+        for note in &self.notes {
+            text.push_str(&format!("\n- {note}"));
+        }
+        text.push('\n');
+        text
+    }
+
+    /// The head and the rows; what a row has no figure for is a dash.
+    fn cells(&self) -> Vec<Vec<String>> {
         let mut columns: Vec<&str> = Vec::new();
         for figure in self.rows.iter().flat_map(|row| &row.figures) {
             if !columns.contains(&figure.name) {
@@ -199,7 +237,12 @@ impl Report {
             }));
             lines.push(cells);
         }
-        let widths: Vec<usize> = (0..=columns.len())
+        lines
+    }
+
+    fn table(&self) -> Vec<String> {
+        let lines = self.cells();
+        let widths: Vec<usize> = (0..lines[0].len())
             .map(|column| {
                 let cells = lines.iter().map(|cells| cells[column].chars().count());
                 cells.max().unwrap_or(0)
@@ -208,7 +251,7 @@ impl Report {
         let mut table: Vec<String> = lines.iter().map(|cells| aligned(cells, &widths)).collect();
         table.insert(
             1,
-            "─".repeat(widths.iter().sum::<usize>() + 2 * columns.len()),
+            "─".repeat(widths.iter().sum::<usize>() + 2 * (widths.len() - 1)),
         );
         table
     }

@@ -99,7 +99,7 @@ impl Tally {
 }
 
 /// The restarts of a run from its JSON lines: attempts ended to make room, and victims of pressure.
-fn restarts(events: &Path) -> Option<u64> {
+pub(super) fn restarts(events: &Path) -> Option<u64> {
     let text = fs::read_to_string(events).ok()?;
     text.lines()
         .rev()
