@@ -1,6 +1,7 @@
 //! The project's own chores: `cargo xtask tidy`, `bench`, `simulate`, `work`.
 
 mod bench;
+mod breach;
 mod chaos;
 mod eval_digest;
 mod eval_prediction;
@@ -35,6 +36,8 @@ enum Chore {
     Simulate(simulate::Arguments),
     /// Play random mixes of unruly tasks with random blows, and judge each run
     Chaos(chaos::Arguments),
+    /// Measure how fast the brake is against an allocator at full speed
+    Breach(breach::Arguments),
     /// Drive the scheduler through every path of small worlds and check every promise
     ModelCheck(model_check::Arguments),
     /// Test containment on a kernel of its own, in an emulated machine
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Simulate(arguments) => simulate::run(&arguments),
         Chore::Chaos(arguments) => chaos::run(&arguments),
+        Chore::Breach(arguments) => breach::run(&arguments),
         Chore::ModelCheck(arguments) => model_check::run(&arguments),
         Chore::EvalPrediction(arguments) => eval_prediction::run(&arguments),
         Chore::RecordTrace(arguments) => record_trace::run(&arguments),

@@ -17,6 +17,9 @@ pub trait Cage {
     /// was ever seen of each counts.
     fn kills(&self) -> Vec<(PathBuf, u64)>;
 
+    /// The bytes in use now.
+    fn used(&self) -> u64;
+
     /// What a run has left in the cage after this time, in words.
     fn left(&self, patience: Duration) -> Vec<String>;
 }
@@ -38,6 +41,10 @@ impl Cage for MemoryGroup {
                 (group, kills.unwrap_or(0))
             })
             .collect()
+    }
+
+    fn used(&self) -> u64 {
+        self.usage().unwrap_or(0)
     }
 
     fn left(&self, patience: Duration) -> Vec<String> {

@@ -6,6 +6,7 @@
 //! machine, and inside an emulated one.
 #![deny(missing_docs)]
 
+pub mod breach;
 mod cage;
 mod judge;
 mod plan;
@@ -15,6 +16,7 @@ mod stage;
 mod tally;
 
 pub use cage::Cage;
+pub use plan::UNBRAKED_GROWTH;
 pub use player::{Played, Player};
 pub use record::Record;
 pub use tally::Tally;

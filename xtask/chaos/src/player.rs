@@ -25,6 +25,8 @@ pub struct Player<'a> {
     pub limit: u64,
     /// What holds the tasks.
     pub tier: Tier,
+    /// In the tier without a brake no curve grows faster than so many bytes per second.
+    pub growth: u64,
 }
 
 /// A run that was played.
@@ -112,7 +114,7 @@ impl Player<'_> {
             .prefix("saferun-chaos-")
             .tempdir_in(self.scratch)?;
         fs::set_permissions(directory.path(), Permissions::from_mode(0o777))?;
-        let plan = Plan::draw(seed, self.tier, directory.path());
+        let plan = Plan::draw(seed, self.tier, self.growth, directory.path());
         let lines: String = (0..)
             .zip(&plan.jobs)
             .map(|(number, job)| {

@@ -43,8 +43,7 @@ pub(super) fn play(arguments: &Arguments, tier: Tier) -> Result<Option<Vec<Tally
             .collect();
         threads
             .into_iter()
-            .map(|thread| thread.join().map_err(|_| "a thread has panicked")?)
-            .collect::<Result<(), String>>()
+            .try_for_each(|thread| thread.join().map_err(|_| "a thread has panicked")?)
     });
     ended?;
     let tally = show.tally.into_inner().map_err(|_| "a thread panicked")?;

@@ -25,6 +25,7 @@ pub(super) fn play(arguments: &Arguments, tier: Tier) -> Result<Option<Vec<Tally
         scratch: programs.scratch(),
         limit: arguments.limit,
         tier,
+        growth: arguments.growth,
     };
     let mut ours = Tally::new(format!("saferun, {}", tier.name()));
     let mut theirs: Vec<Tally> = PEERS.iter().map(|peer| Tally::new(peer.name)).collect();

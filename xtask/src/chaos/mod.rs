@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     /// The cage's limit
     #[arg(long, value_parser = size::parse, default_value = "400M")]
     limit: u64,
+    /// In the tier `tree` no task grows faster in a second; nothing is promised above the default
+    #[arg(long, value_parser = size::parse, default_value = "256M")]
+    growth: u64,
     /// Play the same mixes, without blows, under other programs too
     #[arg(long)]
     peers: bool,

@@ -51,6 +51,7 @@ pub(super) fn make(kernel: &Kernel) -> Result<Image, Failure> {
         (init, "init"),
         (PathBuf::from(BUSYBOX), "bin/busybox"),
         (programs.join("saferun"), "bin/saferun"),
+        (programs.join("memory-cleanup"), "bin/memory-cleanup"),
         (programs.join("vm-tests"), "bin/vm-tests"),
     ] {
         fs::copy(&from, at(to)).map_err(|error| format!("{}: {error}", from.display()))?;

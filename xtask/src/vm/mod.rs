@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum)]
     tier: Vec<Tier>,
     /// Only these tests: root-group, hogs, speed, named, greedy, writers, neighbour, killed-runner,
-    /// overhead
+    /// overhead; breach (only where it is named), cleanup-group, cleanup-machine, cleanup-page-out (with --swap)
     #[arg(long, value_name = "NAME")]
     test: Vec<String>,
     #[command(flatten)]
@@ -37,8 +37,8 @@ pub(crate) struct Arguments {
     /// So many mixes of hogs for each tier
     #[arg(long, default_value_t = 1)]
     seeds: u64,
-    /// After so many seconds a machine is taken to hang
-    #[arg(long, default_value_t = 600)]
+    /// A machine that says nothing for so many seconds is taken to hang
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     within: u64,
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         true => Tier::value_variants(),
         false => &arguments.tier,
     };
-    let patience = Patience::InAll(Duration::from_secs(arguments.within));
+    let patience = Patience::EachLine(Duration::from_secs(arguments.within));
     let verdicts = each_tier(tiers, |tier| {
         let (name, seeds) = (tier.name(), arguments.seeds);
         let tests = arguments.test.join(",");

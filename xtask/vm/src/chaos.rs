@@ -40,6 +40,7 @@ pub(crate) fn run(words: &[OsString]) -> Result<(), Failure> {
         scratch,
         limit,
         tier,
+        growth: saferun_chaos::UNBRAKED_GROWTH,
     };
     for seed in seed..seed.saturating_add(runs) {
         println!("vm-test: plays {seed}");
@@ -68,13 +69,14 @@ fn show(seed: u64, paper: &Path) {
 }
 
 /// A cage and who runs in it.
-struct Group {
+pub(crate) struct Group {
     cage: cage::Cage,
     user: u32,
 }
 
 impl Group {
-    fn new(limit: u64, tier: Tier) -> Result<Self, Failure> {
+    /// A cage in which root runs, or an ordinary user.
+    pub(crate) fn new(limit: u64, tier: Tier) -> Result<Self, Failure> {
         let user = if tier == Tier::V2User { USER } else { 0 };
         let cage = cage::Cage::new(limit, (user != 0).then_some(user))?;
         Ok(Self { cage, user })
@@ -97,6 +99,13 @@ impl Cage for Group {
         let events = self.cage.path().join("memory.events");
         let kills = keyed(&events, "oom_kill ");
         vec![(events, kills)]
+    }
+
+    fn used(&self) -> u64 {
+        fs::read_to_string(self.cage.path().join("memory.current"))
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0)
     }
 
     fn left(&self, patience: Duration) -> Vec<String> {

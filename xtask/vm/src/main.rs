@@ -7,6 +7,7 @@
 mod cage;
 mod chaos;
 mod checks;
+mod cleanup;
 mod trial;
 
 use std::ffi::OsString;
