@@ -131,6 +131,18 @@ pub enum RunEvent {
         needed_bytes: u64,
         /// What was free, in bytes.
         free_bytes: u64,
+        /// The figures of that moment.
+        figures: Figures,
+    },
+    /// An attempt has begun that runs alone, because its task was a victim of pressure again and
+    /// again.
+    Alone {
+        /// Whose.
+        task: TaskId,
+        /// Its name.
+        name: Arc<OsString>,
+        /// The figures of that moment.
+        figures: Figures,
     },
     /// The scheduler froze a task.
     Frozen {
@@ -138,6 +150,8 @@ pub enum RunEvent {
         task: TaskId,
         /// Its name.
         name: Arc<OsString>,
+        /// The figures of that moment.
+        figures: Figures,
     },
     /// The scheduler let a task go on.
     Thawed {
@@ -145,6 +159,8 @@ pub enum RunEvent {
         task: TaskId,
         /// Its name.
         name: Arc<OsString>,
+        /// The figures of that moment.
+        figures: Figures,
     },
     /// The brake began to hold back growth (said once per episode).
     BrakeEngaged(Figures),
@@ -155,10 +171,12 @@ pub enum RunEvent {
         /// The figures of that moment.
         figures: Figures,
     },
-    /// Cache of the run was given back.
+    /// File cache of the run was given back to make room.
     Reclaimed {
-        /// So much, measured, in bytes.
+        /// By how much there was less of it a moment later, in bytes.
         freed_bytes: u64,
+        /// The figures of the moment when it was asked for.
+        figures: Figures,
     },
     /// A step of a run by batches or under a threshold of session memory, or a task begins in a
     /// run one by one whose count is known.

@@ -226,6 +226,11 @@ impl Scheduler {
         self.champion
     }
 
+    /// Whether an active attempt runs alone because it was a victim of pressure again and again.
+    pub fn is_alone(&self, task: TaskId) -> bool {
+        self.active.find(task).is_some_and(|attempt| attempt.alone)
+    }
+
     /// How an active attempt's use went so far: the highest in each sixteenth of its own run time,
     /// in 255ths of the highest of all. `None` if it is not active or was never read.
     pub fn curve(&self, task: TaskId) -> Option<[u8; Hint::STEPS]> {

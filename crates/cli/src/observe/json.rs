@@ -59,6 +59,7 @@ impl Json {
             RunEvent::TaskStarted { task, .. }
             | RunEvent::AttemptEnded { task, .. }
             | RunEvent::Preempting { task, .. }
+            | RunEvent::Alone { task, .. }
             | RunEvent::Frozen { task, .. }
             | RunEvent::Thawed { task, .. } => self.agents.get(task).cloned(),
             _ => None,
@@ -175,24 +176,41 @@ fn told(event: &RunEvent) -> (&'static str, Fields) {
             name,
             needed_bytes,
             free_bytes,
-        } => (
-            "preempting",
-            task_fields(
-                task.0,
-                name,
-                json!({ "needed_bytes": needed_bytes, "free_bytes": free_bytes }),
-            ),
-        ),
-        RunEvent::Frozen { task, name } => ("frozen", task_fields(task.0, name, json!({}))),
-        RunEvent::Thawed { task, name } => ("thawed", task_fields(task.0, name, json!({}))),
+            figures,
+        } => {
+            let mut rest =
+                fields(json!({ "needed_bytes": needed_bytes, "free_bytes": free_bytes }));
+            rest.extend(figure_fields(figures));
+            ("preempting", task_fields(task.0, name, Value::Object(rest)))
+        }
+        RunEvent::Alone {
+            task,
+            name,
+            figures,
+        } => ("alone", with_figures(*task, name, figures)),
+        RunEvent::Frozen {
+            task,
+            name,
+            figures,
+        } => ("frozen", with_figures(*task, name, figures)),
+        RunEvent::Thawed {
+            task,
+            name,
+            figures,
+        } => ("thawed", with_figures(*task, name, figures)),
         RunEvent::BrakeEngaged(figures) => ("brake_engaged", figure_fields(figures)),
         RunEvent::Holding { hold, figures } => {
             let mut all = hold_fields(hold);
             all.extend(figure_fields(figures));
             ("holding", all)
         }
-        RunEvent::Reclaimed { freed_bytes } => {
-            ("reclaimed", fields(json!({ "freed_bytes": freed_bytes })))
+        RunEvent::Reclaimed {
+            freed_bytes,
+            figures,
+        } => {
+            let mut all = fields(json!({ "freed_bytes": freed_bytes }));
+            all.extend(figure_fields(figures));
+            ("reclaimed", all)
         }
         RunEvent::Session(notice) => step(notice),
         RunEvent::Figures(figures) => ("figures", figure_fields(figures)),
@@ -247,6 +265,10 @@ fn task_fields(task: u64, name: &OsString, rest: Value) -> Fields {
     all.extend(fields(Name::value(name)));
     all.extend(fields(rest));
     all
+}
+
+fn with_figures(task: TaskId, name: &OsString, figures: &Figures) -> Fields {
+    task_fields(task.0, name, Value::Object(figure_fields(figures)))
 }
 
 /// Other tasks, by number and name.

@@ -145,6 +145,7 @@ impl Observer for Plain {
             RunEvent::RunStarted { .. }
             | RunEvent::TaskAdded { .. }
             | RunEvent::TaskStarted { .. }
+            | RunEvent::Alone { .. }
             | RunEvent::Frozen { .. }
             | RunEvent::Thawed { .. }
             | RunEvent::BrakeEngaged(_)

@@ -76,10 +76,15 @@ impl Named {
 struct Counted {
     tasks: Vec<(TaskId, Arc<OsString>, u64)>,
     more: u64,
+    /// How often it happened, to all together.
+    events: u64,
+    /// What led to it the last time, in bytes: needed, and free.
+    last: Option<(u64, u64)>,
 }
 
 impl Counted {
     fn add(&mut self, task: TaskId, name: &Arc<OsString>) {
+        self.events += 1;
         if let Some(known) = self.tasks.iter_mut().find(|known| known.0 == task) {
             known.2 += 1;
         } else if self.tasks.len() < NAMED {
@@ -105,7 +110,14 @@ impl Counted {
             names.push(format!("{} more", self.more));
         }
         if !names.is_empty() {
-            line(say, &format!("{head}: {}", names.join(", ")));
+            let why = match self.last {
+                None => String::new(),
+                Some((needed, free)) => {
+                    let last = if self.events > 1 { "last: " } else { "" };
+                    format!(" ({last}needed {}, {} free)", show(needed), show(free))
+                }
+            };
+            line(say, &format!("{head}: {}{why}", names.join(", ")));
         }
     }
 }
@@ -241,6 +253,11 @@ impl Observer for Summary {
             {
                 self.run_again.add(*task, name);
             }
+            RunEvent::Preempting {
+                needed_bytes,
+                free_bytes,
+                ..
+            } => self.restarted.last = Some((*needed_bytes, *free_bytes)),
             RunEvent::AttemptEnded {
                 task, name, end, ..
             } => match end {

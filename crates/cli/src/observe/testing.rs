@@ -117,18 +117,27 @@ pub(super) fn eventful_run() -> Vec<RunEvent> {
             name: name("b"),
             needed_bytes: 412 * MIB,
             free_bytes: 180 * MIB,
+            figures,
         },
         ended(1, "b", 1, AttemptEnd::Preempted),
+        RunEvent::Alone {
+            task: TaskId(1),
+            name: name("b"),
+            figures,
+        },
         RunEvent::Frozen {
             task: TaskId(2),
             name: name("c"),
+            figures,
         },
         RunEvent::Reclaimed {
             freed_bytes: 33 * MIB,
+            figures,
         },
         RunEvent::Thawed {
             task: TaskId(2),
             name: name("c"),
+            figures,
         },
         ended(0, "a", 1, AttemptEnd::Exited(0)),
         concluded(0, "a", Outcome::Done),

@@ -113,15 +113,36 @@ fn told(event: &RunEvent, again: bool) -> Vec<String> {
             name,
             needed_bytes,
             free_bytes,
+            figures: at,
             ..
         } => one(format!(
-            "ending {} to make room: {} needed at once, {} free; it will be run again",
+            "ending {} to make room: {} needed at once, {} free; it will be run again ({})",
             printable::name(name),
             show(*needed_bytes),
-            show(*free_bytes)
+            show(*free_bytes),
+            figures::state(at)
         )),
-        RunEvent::Frozen { name, .. } => one(format!("froze {}", printable::name(name))),
-        RunEvent::Thawed { name, .. } => one(format!("thawed {}", printable::name(name))),
+        RunEvent::Alone {
+            name, figures: at, ..
+        } => one(format!(
+            "{} runs alone, since memory was short for it before ({})",
+            printable::name(name),
+            figures::state(at)
+        )),
+        RunEvent::Frozen {
+            name, figures: at, ..
+        } => one(format!(
+            "froze {} ({})",
+            printable::name(name),
+            figures::state(at)
+        )),
+        RunEvent::Thawed {
+            name, figures: at, ..
+        } => one(format!(
+            "thawed {} ({})",
+            printable::name(name),
+            figures::state(at)
+        )),
         RunEvent::BrakeEngaged(at) => {
             one(format!("growth is being held back: {}", figures::state(at)))
         }
@@ -130,9 +151,14 @@ fn told(event: &RunEvent, again: bool) -> Vec<String> {
             words::hold(hold),
             figures::state(at)
         )),
-        RunEvent::Reclaimed { freed_bytes } => {
-            one(format!("file cache given back: {}", show(*freed_bytes)))
-        }
+        RunEvent::Reclaimed {
+            freed_bytes,
+            figures: at,
+        } => one(format!(
+            "file cache given back: {} (it was: {})",
+            show(*freed_bytes),
+            figures::state(at)
+        )),
         RunEvent::Figures(at) => one(figures::state(at)),
         RunEvent::Stopping { signal } => one(words::stopping(*signal, again)),
         RunEvent::Note(text) => one(plain(text)),

@@ -13,10 +13,14 @@ use super::watch::{Ended, Status};
 use crate::event::AttemptEnd;
 use crate::slot::{SlotId, SlotUsage};
 
-/// CPU use is averaged over at least this long, but a young task is judged sooner.
+/// CPU use is averaged over at least this long of the time in which a task could run.
 const CPU_WINDOW: Duration = Duration::from_millis(50);
-const FIRST_CPU_WINDOW: Duration = Duration::from_millis(20);
-/// From this age on, CPU use is smoothed by this factor from one window to the next.
+/// A young task counts as busy on one core until it was idle for so long in one go: at its start it waits for its program and its input,
+/// which says nothing of what it is about to do.
+const PROVEN_IDLE: Duration = Duration::from_millis(100);
+/// A task that keeps less of a core busy is idle.
+const IDLE_CORES: f64 = 0.5;
+/// Up to this age it is young; from then on, CPU use is smoothed by this factor from one window to the next.
 const SETTLED: Duration = Duration::from_secs(1);
 const CPU_SMOOTHING: f64 = 0.85;
 
@@ -62,7 +66,10 @@ pub(crate) struct Attempt {
     /// Its use over the time that it could run.
     pub(crate) course: Course,
     pub(crate) busy_cores: f64,
+    /// How long it could have run so far, and the CPU time it had used, at the last look at that.
     cpu_at: (Duration, Duration),
+    /// For how long it has been idle in one go.
+    idle: Duration,
     cpu_wait_before: Option<Duration>,
     /// Why we are ending it, and when patience is over.
     pub(crate) ending: Option<(Ending, Duration)>,
@@ -98,7 +105,8 @@ impl Attempt {
             peak_bytes: 0,
             course: Course::new(),
             busy_cores: 1.0,
-            cpu_at: (now, Duration::ZERO),
+            cpu_at: (Duration::ZERO, Duration::ZERO),
+            idle: Duration::ZERO,
             cpu_wait_before: None,
             ending: None,
             ended: None,
@@ -130,27 +138,26 @@ impl Attempt {
 
     /// Takes a reading of its slot.
     pub(crate) fn observe(&mut self, usage: SlotUsage) {
-        self.peak_bytes = self.peak_bytes.max(usage.use_bytes);
-        self.course.note(self.ran, usage.use_bytes);
+        // Of a figure in doubt it is enough that it is a limit; a peak would stay.
+        if !usage.in_doubt {
+            self.peak_bytes = self.peak_bytes.max(usage.use_bytes);
+            self.course.note(self.ran, usage.use_bytes);
+        }
         self.usage = usage;
     }
 
-    /// Whether its CPU use is to be looked at again.
-    pub(crate) fn cpu_is_due(&self, now: Duration) -> bool {
-        let window = if self.cpu_at.0 == self.started {
-            FIRST_CPU_WINDOW
-        } else {
-            CPU_WINDOW
-        };
-        now.saturating_sub(self.cpu_at.0) >= window
+    /// Whether its CPU use is to be looked at again. Time in which it was not let run says
+    /// nothing of what it would do.
+    pub(crate) fn cpu_is_due(&self) -> bool {
+        self.ran.saturating_sub(self.cpu_at.0) >= CPU_WINDOW
     }
 
     /// Takes how many cores it would have kept busy since the last time, had it got them:
     /// otherwise the more tasks share the cores, the less busy each would look, and ever more
     /// would be started.
-    pub(crate) fn observe_cpu(&mut self, wait: Duration, now: Duration) {
+    pub(crate) fn observe_cpu(&mut self, wait: Duration) {
         let (since, cpu_before) = self.cpu_at;
-        let elapsed = now.saturating_sub(since);
+        let elapsed = self.ran.saturating_sub(since);
         let used = self.usage.cpu.saturating_sub(cpu_before);
         let waited = match self.cpu_wait_before.replace(wait) {
             // It can't have waited longer than it was there.
@@ -159,14 +166,21 @@ impl Attempt {
         };
         if !elapsed.is_zero() {
             let busy = (used + waited).as_secs_f64() / elapsed.as_secs_f64();
-            // A task that has shown what it is isn't taken for another by one short pause.
-            self.busy_cores = if now.saturating_sub(self.started) < SETTLED {
-                busy
+            self.idle = if busy < IDLE_CORES {
+                self.idle + elapsed
             } else {
+                Duration::ZERO
+            };
+            // A task that has shown what it is isn't taken for another by one short pause.
+            self.busy_cores = if self.ran >= SETTLED {
                 CPU_SMOOTHING * self.busy_cores + (1.0 - CPU_SMOOTHING) * busy
+            } else if self.idle < PROVEN_IDLE {
+                busy.max(1.0)
+            } else {
+                busy
             };
         }
-        self.cpu_at = (now, self.usage.cpu);
+        self.cpu_at = (self.ran, self.usage.cpu);
     }
 
     /// How it ended, for those who watch. `victim` says why it counts as a victim of pressure
@@ -255,23 +269,52 @@ mod tests {
         assert!(!attempt.suffered(Some(ms(900)), ms(1100)));
     }
 
+    fn observe(attempt: &mut Attempt, cpu: Duration) {
+        attempt.observe(SlotUsage {
+            use_bytes: 1,
+            in_doubt: false,
+            cpu,
+        });
+    }
+
     #[test]
     fn a_task_that_gets_half_a_core_but_wants_a_whole_counts_as_a_whole() {
         let mut attempt = attempt();
         for step in 1..=40u32 {
-            let now = ms(1000) + ms(50) * step;
-            assert!(attempt.cpu_is_due(now));
-            attempt.observe(SlotUsage {
-                use_bytes: 1,
-                in_doubt: false,
-                cpu: ms(25) * step,
-            });
-            attempt.observe_cpu(ms(25) * step, now);
+            attempt.accrue(ms(1000) + ms(50) * step);
+            assert!(attempt.cpu_is_due());
+            observe(&mut attempt, ms(25) * step);
+            attempt.observe_cpu(ms(25) * step);
         }
         assert!(attempt.busy_cores > 0.95, "{}", attempt.busy_cores);
         // One pause of 50 ms doesn't make another of it.
-        attempt.observe_cpu(ms(25) * 40, ms(3050));
+        attempt.accrue(ms(3050));
+        attempt.observe_cpu(ms(25) * 40);
         assert!(attempt.busy_cores > 0.8, "{}", attempt.busy_cores);
-        assert!(!attempt.cpu_is_due(ms(3060)));
+        attempt.accrue(ms(3060));
+        assert!(!attempt.cpu_is_due());
+    }
+
+    #[test]
+    fn a_young_task_is_busy_until_it_was_idle_for_a_while() {
+        let mut attempt = attempt();
+        attempt.accrue(ms(1060));
+        attempt.observe_cpu(Duration::ZERO);
+        assert!(attempt.busy_cores >= 1.0);
+        // What it did not get to do while it was held says nothing.
+        attempt.held = true;
+        attempt.accrue(ms(1500));
+        assert!(!attempt.cpu_is_due());
+        attempt.held = false;
+        attempt.accrue(ms(1540));
+        assert!(!attempt.cpu_is_due());
+        attempt.accrue(ms(1560));
+        attempt.observe_cpu(Duration::ZERO);
+        assert!(attempt.busy_cores < 0.1, "{}", attempt.busy_cores);
+        // And it may become another.
+        attempt.accrue(ms(1620));
+        observe(&mut attempt, ms(60));
+        attempt.observe_cpu(Duration::ZERO);
+        assert!(attempt.busy_cores >= 1.0, "{}", attempt.busy_cores);
     }
 }

@@ -20,7 +20,7 @@ impl Run<'_> {
             Action::Start { task, attempt } => self.start(task, attempt, further),
             Action::Freeze { task } => self.set_frozen(task, true),
             Action::Thaw { task } => self.set_frozen(task, false),
-            Action::Reclaim => self.slots.reclaim(),
+            Action::Reclaim => self.reclaim(),
             Action::Checkpoint { after } => self.reach_checkpoint(after),
             Action::Batch { number, tasks, .. } => self.tell_batch(number, tasks),
             Action::OneByOne(why) => self.tell_one_by_one(why),
@@ -38,6 +38,7 @@ impl Run<'_> {
                         name,
                         needed_bytes,
                         free_bytes,
+                        figures: self.figures(),
                     });
                 }
                 let cause = match cause {
@@ -107,12 +108,20 @@ impl Run<'_> {
         };
         tokio::spawn(watch.run(self.ended.clone()));
         let pid = launched.child.pid;
+        let alone = Arc::clone(&name);
         self.emit(&RunEvent::TaskStarted {
             task: id,
             name,
             attempt: number,
             pid,
         });
+        if self.scheduler.is_alone(id) {
+            self.emit(&RunEvent::Alone {
+                task: id,
+                name: alone,
+                figures: self.figures(),
+            });
+        }
     }
 
     fn not_started(
@@ -185,10 +194,21 @@ impl Run<'_> {
             self.emit(&RunEvent::Note(format!(
                 "a task could not be {what}: {error}"
             )));
-        } else if frozen {
-            self.emit(&RunEvent::Frozen { task: id, name });
+            return;
+        }
+        let figures = self.figures();
+        if frozen {
+            self.emit(&RunEvent::Frozen {
+                task: id,
+                name,
+                figures,
+            });
         } else {
-            self.emit(&RunEvent::Thawed { task: id, name });
+            self.emit(&RunEvent::Thawed {
+                task: id,
+                name,
+                figures,
+            });
         }
     }
 

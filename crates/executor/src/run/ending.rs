@@ -112,6 +112,10 @@ impl Run<'_> {
             // It was over before any doubt was.
             attempt.peak_bytes = attempt.usage.use_bytes;
         }
+        if attempt.peak_bytes == 0 {
+            // It was over before any doubt was.
+            attempt.peak_bytes = attempt.usage.use_bytes;
+        }
         let victim = self.victim_reason(&attempt, ended.status);
         let end = attempt.end(ended.status, victim);
         self.brake.forget(slot);

@@ -8,7 +8,7 @@ use super::attempt::{Attempt, Ending};
 use super::state::Run;
 use super::watch::Status;
 use crate::brake::{BrakeAction, SlotSample};
-use crate::event::RunEvent;
+use crate::event::{Figures, RunEvent};
 use crate::slot::RunUsage;
 
 const MIB: u64 = 1 << 20;
@@ -24,8 +24,13 @@ const SCHEDULER_PERIOD: Duration = Duration::from_millis(10);
 /// The kernel's events count file cache too, so that a writer of large files can cause
 /// thousands of them: no more than one look in this time.
 const BREACH_PERIOD: Duration = Duration::from_millis(1);
+/// So long after it was asked for it is seen how much file cache was given back: to give back
+/// 300 MiB takes 100 ms.
+const RECLAIM: Duration = Duration::from_millis(150);
 /// What a slot that must become empty is looked at.
 const EMPTY_PERIOD: Duration = Duration::from_millis(4);
+/// So long the scheduler isn't told of use that may be much too high.
+const DOUBT: Duration = Duration::from_secs(2);
 /// After so long without a reading, what the brake holds goes on.
 const BLIND: Duration = Duration::from_secs(1);
 /// Limits are moved when they are off by this much.
@@ -45,9 +50,13 @@ pub(crate) struct Sampling {
     /// When the kernel was last seen to have killed for want of memory, anywhere.
     last_kernel_kill: Option<Duration>,
     was_engaged: bool,
+    /// Since when use is in doubt.
+    doubted: Option<Duration>,
     unreadable: bool,
     readable_at: Duration,
     machine_unreadable: bool,
+    /// When file cache was to be given back, how much there was, and the figures then.
+    reclaiming: Option<(Duration, u64, Figures)>,
     readings: Vec<TaskReading>,
     samples: Vec<SlotSample>,
     brake_actions: Vec<BrakeAction>,
@@ -81,8 +90,15 @@ impl Run<'_> {
             self.sampling.last_full = Some(now);
         }
         self.read_machine(now, usage.used_bytes);
-        self.tally
-            .memory(usage.used_bytes, self.current.limit_bytes);
+        self.sampling.doubted = match (usage.in_doubt, self.sampling.doubted) {
+            (true, None) => Some(now),
+            (true, since) => since,
+            (false, _) => None,
+        };
+        if !usage.in_doubt {
+            self.tally
+                .memory(usage.used_bytes, self.current.limit_bytes);
+        }
         self.session.note_use(usage.used_bytes);
         for attempt in self.active.values_mut() {
             attempt.accrue(now);
@@ -90,9 +106,9 @@ impl Run<'_> {
             if let Ok(slot) = self.slots.usage(attempt.slot) {
                 attempt.observe(slot);
             }
-            if attempt.cpu_is_due(now) {
+            if attempt.cpu_is_due() {
                 let wait = self.slots.cpu_wait(attempt.slot);
-                attempt.observe_cpu(wait.unwrap_or(Duration::ZERO), now);
+                attempt.observe_cpu(wait.unwrap_or(Duration::ZERO));
             }
         }
         if !self.unlimited {
@@ -102,10 +118,18 @@ impl Run<'_> {
             .sampling
             .last_reading
             .is_none_or(|last| now.saturating_sub(last) >= SCHEDULER_PERIOD);
-        if force || due {
+        // The brake takes back what it does, the scheduler may end something.
+        if force || (due && !self.is_waiting_for_the_truth(now)) {
             self.tell_scheduler(now);
         }
+        self.tell_reclaimed(now);
         self.keep_time(now);
+    }
+
+    fn is_waiting_for_the_truth(&self, now: Duration) -> bool {
+        self.sampling
+            .doubted
+            .is_some_and(|since| now.saturating_sub(since) < DOUBT)
     }
 
     /// The kernel says that the threshold was passed or the limit was hit.
@@ -247,9 +271,32 @@ impl Run<'_> {
         self.emit(&RunEvent::Figures(figures));
     }
 
-    fn figures(&self) -> crate::event::Figures {
+    /// Has file cache given back; how much it was is told a moment later.
+    pub(super) fn reclaim(&mut self) {
+        self.slots.reclaim();
+        let now = self.clock.now();
+        let before = self.sampling.usage.cache_bytes;
+        if before > 0 && self.sampling.reclaiming.is_none() {
+            self.sampling.reclaiming = Some((now, before, self.figures()));
+        }
+    }
+
+    fn tell_reclaimed(&mut self, now: Duration) {
+        let due = |&mut (since, _, _): &mut (Duration, u64, Figures)| {
+            now.saturating_sub(since) >= RECLAIM
+        };
+        if let Some((_, before, figures)) = self.sampling.reclaiming.take_if(due) {
+            let freed_bytes = before.saturating_sub(self.sampling.usage.cache_bytes);
+            self.emit(&RunEvent::Reclaimed {
+                freed_bytes,
+                figures,
+            });
+        }
+    }
+
+    pub(super) fn figures(&self) -> Figures {
         let counts = self.scheduler.counts();
-        crate::event::Figures {
+        Figures {
             budget_bytes: self.current.limit_bytes,
             used_bytes: self.sampling.usage.used_bytes,
             running: self.active.len(),
@@ -295,7 +342,10 @@ impl Run<'_> {
     pub(crate) fn next_look(&self) -> Option<Duration> {
         let now = self.clock.now();
         let since = now.saturating_sub(self.sampling.last_look);
-        let mut delay = self.scheduler.next_reading(now);
+        let waiting = self.is_waiting_for_the_truth(now);
+        let mut delay = (!waiting)
+            .then(|| self.scheduler.next_reading(now))
+            .flatten();
         let mut at_most = |wish: Duration| {
             delay = Some(delay.map_or(wish, |delay| delay.min(wish)));
         };
@@ -309,6 +359,9 @@ impl Run<'_> {
                 } else {
                     UNBRAKED_PERIOD
                 });
+            }
+            if waiting {
+                sooner(UNBRAKED_PERIOD);
             }
             let headroom = self.current.limit_bytes.saturating_sub(used);
             sooner(saferun_memory::next_delay(headroom));

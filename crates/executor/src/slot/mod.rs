@@ -46,6 +46,9 @@ pub struct SlotId(pub usize);
 pub struct SlotUsage {
     /// Memory in use, without reclaimable file cache, in bytes.
     pub use_bytes: u64,
+    /// Whether that may be much too high, because processes share memory and how much is only
+    /// being found out.
+    pub in_doubt: bool,
     /// CPU time used since the slot was taken.
     pub cpu: Duration,
 }
@@ -62,6 +65,9 @@ pub struct RunUsage {
     /// Whether system calls of tasks may have been refused memory just now, without any trace in
     /// the kernel's counts: in a full group of v1 they fail where page faults wait.
     pub refuses: bool,
+    /// Whether use may be much less, because processes share memory and how much is only being
+    /// found out; that takes milliseconds.
+    pub in_doubt: bool,
 }
 
 /// A group that the guard watches over.

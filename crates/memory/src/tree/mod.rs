@@ -56,6 +56,9 @@ pub struct TreeUse {
     /// [`ProcessTable::proportional_use_of`] is exact in the first. Pages of ordinary files,
     /// programs and libraries included, are not counted: they can be reclaimed.
     pub bytes: u64,
+    /// The anonymous memory of the process that has most of it. Only what the others have beyond
+    /// it can be counted more than once.
+    pub largest_bytes: u64,
     /// How many processes it has that have not ended.
     pub processes: usize,
     /// How many have ended and have not been waited for. They hold nothing.
@@ -242,6 +245,7 @@ impl ProcessTable {
     pub fn use_of(&mut self, root: u32) -> Result<TreeUse, ReadError> {
         let tree = self.trees.get_mut(&root).ok_or(NO_TREE)?;
         let mut pages = 0u64;
+        let mut largest = 0;
         let mut shared_memory = 0;
         let mut zombies = 0;
         let mut gone = Vec::new();
@@ -249,6 +253,7 @@ impl ProcessTable {
             match member.look(&self.roots.proc)? {
                 Seen::Here(statm) => {
                     pages = pages.saturating_add(statm.anonymous());
+                    largest = largest.max(statm.anonymous());
                     shared_memory = shared_memory.max(member.shared_memory_bytes());
                 }
                 Seen::Ended => zombies += 1,
@@ -263,6 +268,7 @@ impl ProcessTable {
             bytes: pages
                 .saturating_mul(self.page_bytes)
                 .saturating_add(shared_memory),
+            largest_bytes: largest.saturating_mul(self.page_bytes),
             processes: tree.members.len() - zombies,
             zombies,
         })

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, WaitOptions, wait};
 use saferun_memory::{ProcessTable, Roots};
 
-use super::{orphans, signal_each};
+use super::members::signal_each;
+use super::orphans;
 
 /// Ends all our descendants, waiting for them to be gone until `deadline`.
 ///

@@ -7,7 +7,10 @@
 //! this run but not of which slot.
 
 pub(crate) mod ending;
+mod members;
 pub(crate) mod orphans;
+mod rollup;
+mod shares;
 mod subreaper;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +18,11 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process, kill_process_group};
+use rustix::process::{Signal, kill_process};
 use saferun_memory::{ProcessTable, ReadError, Roots};
 
+use members::signal_each;
+use shares::{Held, Quick, Shares};
 use subreaper::Subreaper;
 
 use super::{RunUsage, SlotId, SlotUsage, Slots, Tier};
@@ -30,6 +35,8 @@ const SEARCH_SHARE: u32 = 10;
 const SEARCH_EVERY: Duration = Duration::from_millis(4);
 /// A child of ours that nobody knows for so long is none of the run's.
 const NEWCOMER: Duration = Duration::from_millis(50);
+/// Use so near below the threshold is looked at for what is counted twice in it.
+const NEAR: u64 = 32 << 20;
 /// How long [`Slots::shutdown`] waits.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
@@ -38,6 +45,9 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 pub(crate) struct Tree {
     spawner: Spawner,
     table: ProcessTable,
+    shares: Shares,
+    /// The use at which the brake begins.
+    threshold_bytes: u64,
     slots: Vec<Option<u32>>,
     free: Vec<SlotId>,
     notes: Vec<String>,
@@ -74,6 +84,8 @@ impl Tree {
         Ok(Self {
             spawner: Spawner::new(),
             table,
+            shares: Shares::new(),
+            threshold_bytes: u64::MAX,
             slots: Vec::new(),
             free: Vec::new(),
             notes,
@@ -92,136 +104,27 @@ impl Tree {
         slot.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no such slot"))
     }
 
-    fn leaders(&self) -> impl Iterator<Item = u32> {
+    /// What a tree holds now.
+    fn held(&mut self, leader: u32) -> io::Result<(Quick, Held)> {
+        let found = self.table.use_of(leader).map_err(into_io)?;
+        let quick = Quick {
+            bytes: found.bytes,
+            largest_bytes: found.largest_bytes,
+            processes: found.processes,
+        };
+        // After the memory, so that no copy is missed.
+        let faults = if self.shares.wants_faults(leader, quick) {
+            let pids = self.table.processes_of(leader).map(|process| process.pid);
+            pids.filter_map(|pid| Some((pid, rollup::faults_of(pid)?)))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        Ok((quick, self.shares.of(leader, quick, &faults)))
+    }
+
+    pub(super) fn leaders(&self) -> impl Iterator<Item = u32> {
         self.slots.iter().flatten().copied()
-    }
-
-    /// Looks for newcomers if that is due.
-    fn search_if_due(&mut self) -> io::Result<()> {
-        let begin = Instant::now();
-        if begin >= self.next_search {
-            self.search()?;
-            let end = Instant::now();
-            self.next_search = end + SEARCH_EVERY.max((end - begin) * SEARCH_SHARE);
-        }
-        Ok(())
-    }
-
-    fn search(&mut self) -> io::Result<usize> {
-        self.table.find().map_err(into_io)
-    }
-
-    /// The living processes of a slot as of the last search.
-    fn members(&self, leader: u32) -> BTreeSet<u32> {
-        let known = self.table.processes_of(leader).map(|process| process.pid);
-        let orphans = orphans::living_children_of_ours()
-            .into_iter()
-            .filter(|pid| self.owns_orphan(leader, *pid));
-        known.chain(orphans).collect()
-    }
-
-    /// Whether a child of ours that carries no marks belongs to this slot: because it is in the
-    /// task's session, or because there is nothing else that it could belong to.
-    fn owns_orphan(&self, leader: u32, pid: u32) -> bool {
-        if self.leaders().any(|leader| leader == pid) {
-            return false;
-        }
-        match orphans::session(pid) {
-            Some(session) if session == leader => true,
-            Some(session) => {
-                let ours = orphans::own_session();
-                self.exclusive
-                    && session != ours
-                    && self.leaders().count() == 1
-                    && !self.leaders().any(|leader| leader == session)
-            }
-            None => false,
-        }
-    }
-
-    /// Children of ours that fell to us from tasks; those that have ended are gone afterwards.
-    fn strays(&self) -> Vec<u32> {
-        if !self.exclusive {
-            return Vec::new();
-        }
-        let mut children = orphans::children_of_ours();
-        children.retain(|pid| {
-            !self.leaders().any(|leader| leader == *pid) && orphans::is_living(*pid, true)
-        });
-        children
-    }
-
-    /// Whether something has fallen to us that may be a task's and isn't known yet: the search
-    /// was over before its parent ended, or it is becoming another program and shows no
-    /// environment for a moment. The next search knows it; what stays unknown is none of ours.
-    fn has_newcomers(&mut self) -> bool {
-        let mut unknown = orphans::living_children_of_ours();
-        unknown.retain(|pid| !self.leaders().any(|leader| leader == *pid));
-        if !unknown.is_empty() {
-            let known: BTreeSet<u32> = self
-                .leaders()
-                .flat_map(|leader| self.table.processes_of(leader))
-                .map(|process| process.pid)
-                .collect();
-            unknown.retain(|pid| !known.contains(pid) && orphans::may_be_a_tasks(*pid));
-        }
-        let now = Instant::now();
-        let before = std::mem::take(&mut self.unknown);
-        self.unknown = unknown
-            .into_iter()
-            .map(|pid| (pid, before.get(&pid).copied().unwrap_or(now)))
-            .collect();
-        self.unknown.values().any(|since| now - *since < NEWCOMER)
-    }
-
-    /// Signals all of a slot until no newcomers are found.
-    fn signal_all(&mut self, leader: u32, signal: Signal) -> io::Result<()> {
-        // First the group that most tasks never leave: a storm changes faster than it can be
-        // searched. As long as the leader is our child, its number is nobody else's.
-        if orphans::is_child(leader) {
-            signal_each(&[leader], signal);
-        }
-        let mut seen = BTreeSet::new();
-        let mut quiet = 0;
-        for _ in 0..ROUNDS {
-            let members = self.members(leader);
-            let new: Vec<u32> = members.difference(&seen).copied().collect();
-            // Twice, as a process that is just being born or becoming another program isn't
-            // known by its parent or its marks for a moment.
-            quiet = if new.is_empty() { quiet + 1 } else { 0 };
-            if quiet == 2 {
-                break;
-            }
-            signal_each(&new, signal);
-            seen.extend(new);
-            self.search()?;
-        }
-        Ok(())
-    }
-}
-
-/// Signals processes and the process groups that they are in: a group gets it in one moment, so
-/// that nothing in it can fork away meanwhile.
-///
-/// Every task leads a session of its own, so that a group which one of its descendants is in
-/// holds nothing else; except for our own, should somebody have moved us.
-pub(super) fn signal_each(pids: &[u32], signal: Signal) {
-    let own = orphans::Membership::of("self").map(|own| own.group);
-    let mut groups = BTreeSet::new();
-    for &pid in pids {
-        let group = orphans::Membership::of(&pid.to_string()).map(|of| of.group);
-        if let Some(group) = group
-            && Some(group) != own
-            && group > 1
-            && groups.insert(group)
-            && let Some(group) = orphans::to_pid(group)
-        {
-            let _ = kill_process_group(group, signal);
-        }
-        // That it is gone is no failure.
-        if let Some(pid) = orphans::to_pid(pid) {
-            let _ = kill_process(pid, signal);
-        }
     }
 }
 
@@ -314,6 +217,7 @@ impl Slots for Tree {
         if let Some(place) = self.slots.get_mut(slot.0) {
             if let Some(leader) = place.take() {
                 self.table.remove(leader);
+                self.shares.forget(leader);
                 orphans::reap_session(leader, &mut self.dead);
             }
             self.free.push(slot);
@@ -324,8 +228,10 @@ impl Slots for Tree {
         let Some(leader) = self.leader(slot)? else {
             return Ok(SlotUsage::default());
         };
+        let (_, held) = self.held(leader)?;
         Ok(SlotUsage {
-            use_bytes: self.table.use_of(leader).map_err(into_io)?.bytes,
+            use_bytes: held.bytes,
+            in_doubt: held.in_doubt,
             cpu: self.table.cpu_of(leader).map_err(into_io)?,
         })
     }
@@ -349,16 +255,31 @@ impl Slots for Tree {
 
     fn run_usage(&mut self) -> io::Result<RunUsage> {
         self.search_if_due()?;
+        self.shares.settle();
         let mut usage = RunUsage::default();
         let leaders: Vec<u32> = self.leaders().collect();
+        let mut quick = Vec::with_capacity(leaders.len());
+        let mut least_bytes = 0u64;
         for leader in leaders {
-            let bytes = self.table.use_of(leader).map_err(into_io)?.bytes;
-            usage.used_bytes = usage.used_bytes.saturating_add(bytes);
+            let (read, held) = self.held(leader)?;
+            quick.push((leader, read));
+            usage.used_bytes = usage.used_bytes.saturating_add(held.bytes);
+            usage.in_doubt |= held.in_doubt;
+            least_bytes = least_bytes.saturating_add(held.least_bytes);
         }
+        // What is true in any case is too much already.
+        usage.in_doubt &= least_bytes < self.threshold_bytes;
+        let near = usage.used_bytes.saturating_add(NEAR) >= self.threshold_bytes;
+        let table = &self.table;
+        self.shares.ask(&quick, near, |leader| {
+            let processes = table.processes_of(leader);
+            processes.map(|process| process.pid).collect()
+        });
         Ok(usage)
     }
 
-    fn set_limit(&mut self, _: u64, _: u64) -> io::Result<()> {
+    fn set_limit(&mut self, _: u64, threshold_bytes: u64) -> io::Result<()> {
+        self.threshold_bytes = threshold_bytes;
         Ok(())
     }
 

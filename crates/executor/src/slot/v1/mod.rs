@@ -283,6 +283,7 @@ impl Slots for CgroupV1 {
             cache_bytes,
             full,
             refuses: full || self.limits.refuses_at(used_bytes),
+            in_doubt: false,
         })
     }
 

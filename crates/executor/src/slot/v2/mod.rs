@@ -243,6 +243,7 @@ impl Slots for CgroupV2 {
             full: self.limits.on_reading(used_bytes),
             // The kernel kills there, and counts it.
             refuses: false,
+            in_doubt: false,
         })
     }
 

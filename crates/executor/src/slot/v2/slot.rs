@@ -191,6 +191,7 @@ impl Slot {
         let usage = self.memory.usage_bytes().map_err(into_io)?;
         Ok(SlotUsage {
             use_bytes: self.less_cache(usage)?,
+            in_doubt: false,
             cpu: self.cpu_total()?.saturating_sub(self.cpu_before),
         })
     }
