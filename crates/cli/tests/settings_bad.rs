@@ -144,6 +144,7 @@ const FILES: &[&str] = &[
     "halt = 'never,fail=1'",
     "profile = ''",
     "history = 'on'",
+    "history_days = 0",
     "agent_command = 'claude'",
     "agent_command = []",
     "agent_command = ['a', 1]",

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use saferun_history::store::Retention;
 
 /// `saferun history`.
 #[derive(Debug, Args)]
@@ -58,11 +59,14 @@ pub(crate) enum HistoryCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Keep only the latest attempts and give space back
+    /// Remove attempts that are too old or too many, and give space back
     Prune {
-        /// So many
-        #[arg(long, value_name = "N", default_value_t = saferun_history::store::Retention::MOST_ROWS)]
+        /// Keep the latest N
+        #[arg(long, value_name = "N", default_value_t = Retention::MOST_ROWS)]
         keep: u64,
+        /// Keep those of the last DAYS [default: the setting history_days, 365]
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+        days: Option<u32>,
         /// Answer as one JSON object
         #[arg(long)]
         json: bool,

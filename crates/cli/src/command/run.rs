@@ -62,7 +62,12 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
         work.source.streamed()
     };
     let (source, recorder) = if settings.history {
-        history::record(source, template, shown != Shown::Json)
+        history::record(
+            source,
+            template,
+            history::kept_for(settings.history_days),
+            shown != Shown::Json,
+        )
     } else {
         (source, None)
     };

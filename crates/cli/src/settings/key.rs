@@ -40,13 +40,15 @@ pub(crate) enum Key {
     Profile,
     /// Whether runs are remembered.
     History,
+    /// How long that is kept, in days.
+    HistoryDays,
     /// The command that runs an agent.
     AgentCommand,
 }
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub(crate) const ALL: [Key; 16] = [
+    pub(crate) const ALL: [Key; 17] = [
         Key::Parallel,
         Key::Concurrency,
         Key::MemoryThreshold,
@@ -62,6 +64,7 @@ impl Key {
         Key::Halt,
         Key::Profile,
         Key::History,
+        Key::HistoryDays,
         Key::AgentCommand,
     ];
 
@@ -83,6 +86,7 @@ impl Key {
             Key::Halt => "halt",
             Key::Profile => "profile",
             Key::History => "history",
+            Key::HistoryDays => "history_days",
             Key::AgentCommand => "agent_command",
         }
     }
@@ -106,7 +110,10 @@ impl Key {
 
     /// Whether a profile may hold it.
     pub(super) fn in_profiles(self) -> bool {
-        !matches!(self, Key::Profile | Key::History | Key::AgentCommand)
+        !matches!(
+            self,
+            Key::Profile | Key::History | Key::HistoryDays | Key::AgentCommand
+        )
     }
 
     /// What a right value is, for people.
@@ -131,6 +138,7 @@ impl Key {
             }
             Key::Profile => "a profile's name in quotes, such as \"development\"",
             Key::History => "true or false, or a table [history]",
+            Key::HistoryDays => "a whole number of days from 1 on",
             Key::AgentCommand => "a list of words such as [\"my-agent\", \"--print\"]",
         })
     }
@@ -169,6 +177,7 @@ impl Key {
             }
             Key::Profile => "The profile whose values apply where nothing else is said.",
             Key::History => "Whether it is remembered what runs needed.",
+            Key::HistoryDays => "For how many days it is remembered what runs needed.",
             Key::AgentCommand => "The command that runs an agent, word by word.",
         }
     }
@@ -191,6 +200,7 @@ impl Key {
             Key::Halt => "\"never\"",
             Key::Profile => "\"development\"",
             Key::History => "true",
+            Key::HistoryDays => "365",
             Key::AgentCommand => "[\"my-agent\", \"--print\"]",
         }
     }
@@ -226,6 +236,7 @@ impl Key {
             }),
             Key::Profile => json!({"type": "string", "minLength": 1}),
             Key::History => json!({"type": ["boolean", "object"]}),
+            Key::HistoryDays => json!({"type": "integer", "minimum": 1, "maximum": u32::MAX}),
             Key::AgentCommand => json!({
                 "type": "array",
                 "items": {"type": "string"},

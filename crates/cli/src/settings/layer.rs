@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use saferun_history::store::Retention;
 use saferun_memory::Amount;
 use saferun_scheduler::Halt;
 use toml::de::DeValue;
@@ -33,6 +34,7 @@ pub(crate) struct Layer {
     pub(crate) halt: Option<Sourced<Halt>>,
     pub(crate) profile: Option<Sourced<String>>,
     pub(crate) history: Option<Sourced<bool>>,
+    pub(crate) history_days: Option<Sourced<u32>>,
     pub(crate) agent_command: Option<Sourced<Vec<String>>>,
 }
 
@@ -61,6 +63,7 @@ impl Layer {
             halt: flag("--halt", args.halt),
             profile: flag("--profile", args.profile.clone()),
             history: flag("--no-history", args.no_history.then_some(false)),
+            history_days: None,
             agent_command: None,
         }
     }
@@ -84,6 +87,7 @@ impl Layer {
             grace: built_in(Duration::from_secs(5)),
             halt: built_in(Halt::Never),
             history: built_in(true),
+            history_days: built_in(Retention::MOST_DAYS),
             ..Self::default()
         }
     }
@@ -106,6 +110,7 @@ impl Layer {
             halt: self.halt.or(lower.halt),
             profile: self.profile.or(lower.profile),
             history: self.history.or(lower.history),
+            history_days: self.history_days.or(lower.history_days),
             agent_command: self.agent_command.or(lower.agent_command),
         }
     }
@@ -142,6 +147,14 @@ impl Layer {
             Key::History => {
                 // A table of its own may stand in place of the word.
                 value.is_table() || put(&mut self.history, value.as_bool(), source)
+            }
+            Key::HistoryDays => {
+                let days = integer(value).and_then(|days| u32::try_from(days).ok());
+                put(
+                    &mut self.history_days,
+                    days.filter(|days| *days > 0),
+                    source,
+                )
             }
             Key::AgentCommand => put(&mut self.agent_command, words(value), source),
         }

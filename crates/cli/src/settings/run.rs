@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saferun_executor::{Concurrency, Containment, OutputMode, OutputOptions};
+use saferun_history::store::Retention;
 use saferun_memory::Amount;
 use saferun_scheduler::{Halt, Order, Preempt, Strategy};
 
@@ -65,6 +66,8 @@ pub(crate) struct RunSettings {
     pub containment: Containment,
     /// Whether the run is recorded.
     pub history: bool,
+    /// For how many days what is recorded is kept.
+    pub history_days: u32,
     /// What makes tasks run one by one, if that could be otherwise, and how.
     pub one_by_one: Option<String>,
     /// What else is to be said before the run.
@@ -125,6 +128,7 @@ impl RunSettings {
                 Some(ContainmentArg::Tree) => Containment::Tree,
             },
             history: value(&layer.history).unwrap_or_default(),
+            history_days: value(&layer.history_days).unwrap_or(Retention::MOST_DAYS),
             one_by_one: how.one_by_one,
             warnings: how.warning.into_iter().collect(),
         }

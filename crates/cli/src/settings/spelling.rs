@@ -34,6 +34,7 @@ impl Layer {
             Key::Halt => of(&self.halt, |value| halt(*value).into()),
             Key::Profile => of(&self.profile, |value| Value::from(value.as_str())),
             Key::History => of(&self.history, |value| Value::from(*value)),
+            Key::HistoryDays => of(&self.history_days, |days| Value::from(*days)),
             Key::AgentCommand => of(&self.agent_command, |value| Value::from(value.as_slice())),
         }
     }

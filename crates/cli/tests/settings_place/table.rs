@@ -178,6 +178,18 @@ pub(crate) fn settings() -> Vec<Setting> {
             ],
         },
         Setting {
+            name: "history_days",
+            variable: None,
+            values: [
+                none(),
+                ("30", json!(30)),
+                ("7", json!(7)),
+                none(),
+                none(),
+                none(),
+            ],
+        },
+        Setting {
             name: "agent_command",
             variable: None,
             values: [

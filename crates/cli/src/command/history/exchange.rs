@@ -46,7 +46,11 @@ pub(super) fn export(store: &Store, file: Option<&Path>) -> Result<Exit, CliErro
 
 /// Adds what a file holds and says how many attempts that were. A line that is none ends it; what
 /// stands before it has been added.
-pub(super) fn import(store: &mut Store, file: &Path) -> Result<usize, CliError> {
+pub(super) fn import(
+    store: &mut Store,
+    file: &Path,
+    retention: &Retention,
+) -> Result<usize, CliError> {
     let from: Box<dyn BufRead> = if file == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {
@@ -71,13 +75,13 @@ pub(super) fn import(store: &mut Store, file: &Path) -> Result<usize, CliError> 
         count += 1;
         if batch.len() == BATCH {
             store
-                .add(&batch, &Retention::default())
+                .add(&batch, retention)
                 .map_err(|error| refused(&error))?;
             batch.clear();
         }
     }
     store
-        .add(&batch, &Retention::default())
+        .add(&batch, retention)
         .map_err(|error| refused(&error))?;
     Ok(count)
 }

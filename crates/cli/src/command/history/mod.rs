@@ -11,12 +11,13 @@ pub(crate) use record::record;
 use std::io::Write;
 use std::path::PathBuf;
 
-use saferun_history::store::{Filter, Retention, Store, StoreError};
+use saferun_history::store::{Expired, Filter, Retention, Store, StoreError};
 use serde_json::{Value, json};
 
-use crate::args::{HistoryArgs, HistoryCommand};
+use crate::args::{HistoryArgs, HistoryCommand, SettingsArgs};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::settings::Configuration;
 
 /// Answers on standard output.
 ///
@@ -50,19 +51,20 @@ pub(super) fn history(args: &HistoryArgs) -> Result<Exit, CliError> {
             let gone = open()?.forget(&filter).map_err(|error| refused(&error))?;
             done("forgotten", gone, *json)
         }
-        HistoryCommand::Prune { keep, json } => {
-            let gone = open()?
-                .remove_expired(&Retention {
-                    most_rows: *keep,
-                    ..Retention::default()
-                })
-                .map_err(|error| refused(&error))?;
-            done("pruned", gone.rows as usize, *json)
+        HistoryCommand::Prune { keep, days, json } => {
+            let retention = Retention {
+                most_rows: *keep,
+                ..days.map_or_else(retention, |days| Ok(kept_for(days)))?
+            };
+            let gone = open()?.remove_expired(&retention);
+            pruned(gone.map_err(|error| refused(&error))?, *json)
         }
         HistoryCommand::Export { file } => exchange::export(&open()?, file.as_deref()),
-        HistoryCommand::Import { file, json } => {
-            done("imported", exchange::import(&mut open()?, file)?, *json)
-        }
+        HistoryCommand::Import { file, json } => done(
+            "imported",
+            exchange::import(&mut open()?, file, &retention()?)?,
+            *json,
+        ),
     }
 }
 
@@ -76,6 +78,25 @@ pub(crate) fn path() -> Option<PathBuf> {
     let state = absolute("XDG_STATE_HOME")
         .or_else(|| Some(absolute("HOME")?.join(".local").join("state")))?;
     Some(state.join("saferun").join("history.sqlite"))
+}
+
+/// What is kept by the settings that hold here.
+///
+/// # Errors
+///
+/// A setting is wrong.
+pub(crate) fn retention() -> Result<Retention, CliError> {
+    let configuration = Configuration::gather(&SettingsArgs::default())?;
+    let days = configuration.layer.history_days;
+    Ok(days.map_or_else(Retention::default, |days| kept_for(days.value)))
+}
+
+/// What is kept for so many days, and otherwise as always.
+pub(crate) fn kept_for(days: u32) -> Retention {
+    Retention {
+        most_days: days,
+        ..Retention::default()
+    }
 }
 
 fn open() -> Result<Store, CliError> {
@@ -109,6 +130,16 @@ fn done(what: &str, count: usize, as_json: bool) -> Result<Exit, CliError> {
         json!({ what: count }).to_string()
     } else {
         format!("{count} attempts {what}")
+    };
+    say(&format!("{text}\n"))
+}
+
+fn pruned(gone: Expired, as_json: bool) -> Result<Exit, CliError> {
+    let text = if as_json {
+        json!({ "pruned": gone.rows, "freed_bytes": gone.bytes }).to_string()
+    } else {
+        let freed = saferun_memory::show(gone.bytes);
+        format!("{} attempts pruned, {freed} given back", gone.rows)
     };
     say(&format!("{text}\n"))
 }

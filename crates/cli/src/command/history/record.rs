@@ -95,6 +95,7 @@ pub(crate) struct Recorder {
 pub(crate) fn record(
     source: Box<dyn TaskSource>,
     template: Option<&[OsString]>,
+    retention: Retention,
     speaks: bool,
 ) -> (Box<dyn TaskSource>, Option<Recorder>) {
     let Some(path) = super::path() else {
@@ -102,7 +103,7 @@ pub(crate) fn record(
         return (source, None);
     };
     let outlook = Outlook::of(path.clone(), speaks);
-    let writer = match Writer::start(path, Retention::default()) {
+    let writer = match Writer::start(path, retention) {
         Ok(writer) => writer,
         Err(error) => {
             warn(speaks, &error.to_string());
