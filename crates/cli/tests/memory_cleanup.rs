@@ -137,6 +137,32 @@ fn help_and_completions_are_answers() {
 }
 
 #[test]
+fn both_programs_have_manual_pages() {
+    let program = std::path::Path::new(assert_cmd::cargo::cargo_bin!("memory-cleanup"));
+    let writer = program.with_file_name("examples").join("man_pages");
+    if !writer.exists() {
+        eprintln!("skipped: the example man_pages is not built");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let status = Command::new(writer).arg(dir.path()).status().unwrap();
+    assert!(status.success());
+    for (name, words) in [
+        ("saferun.1", ["saferun", "completions"]),
+        ("memory-cleanup.1", ["page\\-cache", "signal\\-node"]),
+    ] {
+        let page = std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert!(page.contains(".TH "), "{name}");
+        for word in words {
+            assert!(page.contains(word), "{name}: {word}");
+        }
+    }
+    for script in ["memory-cleanup.bash", "saferun.bash", "saferun.fish"] {
+        assert!(dir.path().join(script).exists(), "{script}");
+    }
+}
+
+#[test]
 fn an_answer_that_nobody_reads_is_no_failure() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

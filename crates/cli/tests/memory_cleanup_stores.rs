@@ -121,6 +121,7 @@ fn attempts_that_have_expired_are_removed_and_the_file_becomes_smaller() {
     let answer = history(&["--force"]);
     let step = &answer["steps"][0];
     assert_eq!(step["outcome"], "done", "{step}");
+    println!("{step}");
     let bytes = |key: &str| step[key].as_u64().unwrap();
     assert!(
         bytes("before_bytes") > bytes("after_bytes") + (1 << 20),

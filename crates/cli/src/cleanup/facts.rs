@@ -83,9 +83,14 @@ impl Facts {
                 failed = true;
             })
             .ok();
+        // What is cached of block devices is on the same lists; the two figures are read one
+        // after the other as well.
+        let cached = machine
+            .as_ref()
+            .map_or(u64::MAX, |machine| machine.cached_bytes);
         let mut facts = Self {
             machine,
-            reclaimable_bytes: reclaimable(roots),
+            reclaimable_bytes: reclaimable(roots).map(|bytes| bytes.min(cached)),
             pressure,
             holders: Vec::new(),
             leftovers: Leftovers::default(),
