@@ -5,11 +5,15 @@ use crate::forecast::Forecast;
 use crate::learning::Learning;
 use crate::profile::{STEPS, Shape};
 use crate::queue::Waiting;
+use crate::standing::Standing;
 use crate::task::TaskSpec;
 use crate::tuning::{AWAKENING, Grade, LINDY, YOUNG_GROWTH};
 
 /// A task that uses so many times more than was known of it is not what was known.
 const OUTGROWN: f64 = 1.3;
+/// From one part in so many of its life on, a task that uses less than was told is believed to be
+/// smaller; before, proportionally less.
+const SHORTFALL: f64 = 4.0;
 /// A running task is never expected to end sooner than within this part of the mean duration.
 const LEAST_REMAINDER: f64 = 0.15;
 
@@ -143,12 +147,17 @@ impl<'a> Outlook<'a> {
         used + part * (goal - used).max(0.0)
     }
 
-    /// The curve of its kind from here on, shifted by how far the attempt is off it; the shift
-    /// fades towards the end.
+    /// The curve of its kind from where it stands on, shifted by how far the attempt is off it;
+    /// the shift fades towards the end.
     fn along_curve(&self, attempt: &Attempt, kind: &Forecast<'_>, rest: f64) -> Shape {
         let (used, seconds) = (attempt.use_bytes, kind.seconds);
-        let life = attempt.work / seconds;
-        let off = used - kind.peak * kind.at(life);
+        let standing = Standing::of(attempt, kind);
+        let (life, rest) = (standing.life, standing.rest(rest, seconds));
+        let mut off = used - kind.peak * kind.at(life);
+        if off < 0.0 {
+            // One that has hardly begun uses little because it has hardly begun.
+            off *= (SHORTFALL * life).min(1.0);
+        }
         let mut shape = Shape::default();
         for step in 0..STEPS {
             let (from, to) = (step as f64 / STEPS as f64, (step + 1) as f64 / STEPS as f64);

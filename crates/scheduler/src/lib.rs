@@ -43,6 +43,7 @@ mod profile;
 mod queue;
 mod roster;
 mod sanity;
+mod standing;
 mod surrender;
 mod task;
 mod tuning;
