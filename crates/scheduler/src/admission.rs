@@ -279,8 +279,13 @@ impl Scheduler {
                 continue;
             }
             hold = hold.or_else(|| Some(memory_hold(&shape, expected, budget)));
+            if candidate.overdue {
+                // Others that end before its turn by their figures would still pass it over, and
+                // figures may be wrong for ever.
+                return hold;
+            }
             fresh_fit &= !is_fresh;
-            if (!is_fresh || candidate.overdue) && !reserved && self.was_passed_over(waiting) {
+            if !is_fresh && !reserved && self.was_passed_over(waiting) {
                 reserved = true;
                 match admission.profile.earliest_fit(&shape, budget) {
                     Some(after) => admission.profile.add(&shape, after),

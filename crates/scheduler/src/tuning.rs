@@ -112,7 +112,8 @@ pub(crate) const ENOUGH_SHARE: f64 = 0.1;
 pub(crate) const WINDOW: usize = 64;
 /// So many tasks are taken from the source ahead where their durations are known, to find the
 /// longest. A task that was passed over by this many exits more than [`PASSED_OVER_PER_ACTIVE`]
-/// and [`PASSED_OVER`] say is tried before all others.
+/// and [`PASSED_OVER`] say is tried before all others, and nothing else starts before it does: it
+/// waits for those that run then, and for others that have waited as long and came before it.
 pub(crate) const HINTED_WINDOW: usize = 4096;
 /// Tasks busy on a core are admitted up to so many times the number of cores: one that waits for
 /// a disk or a lock leaves its core to another.

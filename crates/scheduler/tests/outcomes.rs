@@ -85,7 +85,7 @@ fn after_a_victim_nothing_is_started_before_the_next_reading() {
     exit(&mut model, 1, Exit::Success);
     assert_eq!(started(&model), []);
     // Others have taken the memory meanwhile: there is room for one.
-    read(&mut model, 260 << 20, &[]);
+    read(&mut model, 255 << 20, &[]);
     assert_eq!(started(&model), [0]);
 }
 
