@@ -29,20 +29,21 @@ impl History {
     }
 
     /// The history with what has expired in it, of which there is something.
-    fn expired(&self) -> Result<(Store, Expired), Outcome> {
+    fn expired(&self) -> Result<(Store, Retention, Expired), Outcome> {
         let none = || Outcome::nothing("there is no record of earlier runs");
         let path = self.path.as_deref().ok_or_else(none)?;
         let failed = |error: saferun_history::store::StoreError| Outcome::failed(error.to_string());
         let store = Store::open_existing(path)
             .map_err(failed)?
             .ok_or_else(none)?;
-        let expired = store.expired(&Retention::default()).map_err(failed)?;
+        let retention = history::retention().map_err(|error| Outcome::failed(error.to_string()))?;
+        let expired = store.expired(&retention).map_err(failed)?;
         if expired == Expired::default() {
             return Err(Outcome::nothing(
                 "nothing in the record of earlier runs has expired",
             ));
         }
-        Ok((store, expired))
+        Ok((store, retention, expired))
     }
 }
 
@@ -63,7 +64,7 @@ impl Step for History {
     fn look(&mut self) -> Prospect {
         match self.expired() {
             Err(outcome) => Prospect::none(outcome),
-            Ok((_, expired)) => Prospect {
+            Ok((_, _, expired)) => Prospect {
                 acts: vec![act("remove", expired.rows)],
                 at_most_bytes: Some(expired.bytes),
                 hindrance: None,
@@ -72,13 +73,13 @@ impl Step for History {
     }
 
     fn take(&mut self) -> Taken {
-        let mut store = match self.expired() {
+        let (mut store, retention) = match self.expired() {
             Err(outcome) => return Taken::not(outcome),
-            Ok((store, _)) => store,
+            Ok((store, retention, _)) => (store, retention),
         };
         let space = || self.place().map(space_taken);
         let before_bytes = space();
-        let (outcome, acts) = match store.remove_expired(&Retention::default()) {
+        let (outcome, acts) = match store.remove_expired(&retention) {
             Ok(removed) => (Outcome::Done, vec![act("removed", removed.rows)]),
             Err(error) => (Outcome::failed(error.to_string()), Vec::new()),
         };
