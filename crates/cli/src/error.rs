@@ -57,6 +57,7 @@ impl CliError {
                 RunError::Source(_)
                 | RunError::Memory(_)
                 | RunError::Budget(_)
+                | RunError::Isolation(_)
                 | RunError::System { .. } => Exit::Usage,
             },
             CliError::OutputClosed => Exit::Success,
@@ -101,6 +102,7 @@ impl fmt::Display for CliError {
             CliError::Run(error) => match error {
                 // These name their way out themselves.
                 RunError::Source(text) | RunError::Budget(text) => f.write_str(text),
+                RunError::Isolation(refused) => f.write_str(&plain(&refused.to_string())),
                 RunError::Memory(_) => {
                     f.write_str(&one_line(&error.to_string(), "saferun status --why"))
                 }

@@ -1,8 +1,9 @@
 //! A bare runner for tests: starts each argument as a shell command in a slot of its own, says
 //! that it is ready, and stays until its standard input is closed.
 //!
-//! `runner best|tree|marks COMMAND...`: with the best containment there is; with process trees
-//! under a guard that is the parent; the same with a guard that is a child.
+//! `runner best|tree|marks|pid|pid-tree COMMAND...`: with the best containment there is; with
+//! process trees under a guard that is the parent; the same with a guard that is a child; in a
+//! PID namespace with the best containment, and with process trees.
 
 use std::error::Error;
 use std::ffi::{CString, OsString};
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use saferun_executor::guard::{self, Role};
 use saferun_executor::spawn::{self, SpawnRequest};
-use saferun_executor::{Containment, GuardProgram, RunId};
+use saferun_executor::{Containment, GuardProgram, Isolation, RunId};
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -31,21 +32,26 @@ fn main() -> ExitCode {
 fn run(args: &[OsString]) -> Result<u8, Box<dyn Error>> {
     let mode = args.first().and_then(|mode| mode.to_str());
     let containment = match mode {
-        Some("best") => Containment::Best,
-        Some("tree" | "marks") => Containment::Tree,
-        _ => return Err("best, tree or marks, please".into()),
+        Some("best" | "pid") => Containment::Best,
+        Some("tree" | "marks" | "pid-tree") => Containment::Tree,
+        _ => return Err("best, tree, marks, pid or pid-tree, please".into()),
+    };
+    let isolation = match mode {
+        Some("pid" | "pid-tree") => Isolation::Pid,
+        _ => Isolation::None,
     };
     let program = GuardProgram {
         program: "/proc/self/exe".into(),
         args: vec!["guard".into()],
     };
     if mode != Some("marks")
+        && isolation == Isolation::None
         && let Role::Ended(code) = guard::enter(containment, &program)?
     {
         return Ok(code);
     }
     let id = RunId::new();
-    let (mut slots, guard) = guard::open(containment, &id, Some(&program))?;
+    let (mut slots, guard) = guard::open_isolated(containment, isolation, &id, Some(&program))?;
     let null = std::fs::File::open("/dev/null")?;
     let path = std::env::var_os("PATH");
     let candidates = spawn::candidates("sh".as_ref(), path.as_deref())?;

@@ -9,6 +9,7 @@
 //! and [`Guard::gone`] tells the runner.
 
 mod ancestor;
+mod isolation;
 mod keeper;
 
 use std::ffi::CString;
@@ -20,10 +21,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
-use rustix::process::{WaitId, WaitIdOptions};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use saferun_memory::{OwnGroups, Roots};
 
 pub use ancestor::{Role, enter};
+pub use isolation::{Isolation, IsolationError, probe};
 pub use keeper::main;
 
 use crate::options::{Containment, GuardProgram};
@@ -31,11 +33,15 @@ use crate::run_id::RunId;
 use crate::slot::tree::{Tree, orphans};
 use crate::slot::v1::CgroupV1;
 use crate::slot::{GuardedGroup, Slots, v1, v2};
-use crate::spawn::{Helper, Spawner, candidates};
+use crate::spawn::{Child, Founder, Helper, Namespace, Spawner, candidates};
 
 /// The environment variable by which [`enter`] tells the runner that it is watched over. It is
 /// no concern of tasks.
 pub const ENVIRONMENT_MARK: &str = "SAFERUN_SUPERVISED";
+
+/// The environment variable by which a program tells itself that it was moved to a scope of its
+/// own (of systemd). It is no concern of tasks.
+pub const SCOPE_MARK: &str = "SAFERUN_SCOPED";
 
 /// How long the end of a guard is waited for that still sweeps what dead runs have left.
 const FINISH: Duration = Duration::from_secs(3);
@@ -52,9 +58,45 @@ pub fn open(
     run: &RunId,
     program: Option<&GuardProgram>,
 ) -> io::Result<(Box<dyn Slots>, Option<Guard>)> {
+    open_isolated(containment, Isolation::None, run, program)
+}
+
+/// As [`open`]; with [`Isolation::Pid`] the guard is the first process of a namespace in which
+/// all tasks are born. A guard above us has no part in it then: without groups, the namespace is
+/// what nothing gets away from.
+///
+/// # Errors
+///
+/// As [`open`]; and an [`IsolationError`] within where the namespace can't be had.
+pub fn open_isolated(
+    containment: Containment,
+    isolation: Isolation,
+    run: &RunId,
+    program: Option<&GuardProgram>,
+) -> io::Result<(Box<dyn Slots>, Option<Guard>)> {
+    let (mut slots, guard) = open_guarded(containment, isolation, run, program)?;
+    match guard.as_ref().map(Guard::namespace).transpose()?.flatten() {
+        Some(namespace) => slots.enter(namespace),
+        None if isolation == Isolation::Pid => {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "tasks can be isolated only where the run has a guard",
+            ));
+        }
+        None => {}
+    }
+    Ok((slots, guard))
+}
+
+fn open_guarded(
+    containment: Containment,
+    isolation: Isolation,
+    run: &RunId,
+    program: Option<&GuardProgram>,
+) -> io::Result<(Box<dyn Slots>, Option<Guard>)> {
     let start = |groups: &[GuardedGroup<'_>]| {
         program
-            .map(|program| Guard::start(run, program, groups))
+            .map(|program| Guard::start(run, program, groups, isolation))
             .transpose()
     };
     let why = match groups_to_use(containment) {
@@ -85,8 +127,8 @@ pub fn open(
     };
     let slots = Tree::open(why, ancestor::is_supervised())?;
     let guard = match ancestor::watch() {
-        Some(fd) => Some(Guard(Kind::Ancestor(fd))),
-        None => start(&slots.guarded())?,
+        Some(fd) if isolation == Isolation::None => Some(Guard(Kind::Ancestor(fd))),
+        _ => start(&slots.guarded())?,
     };
     Ok((Box::new(slots), guard))
 }
@@ -130,61 +172,120 @@ enum Kind {
 /// The guard as our child.
 #[derive(Debug)]
 struct Keeper {
-    pid: u32,
-    pidfd: OwnedFd,
+    child: Child,
     /// The end whose closing tells it that we are gone.
     pipe: Option<OwnedFd>,
+    founded: Option<Founded>,
+}
+
+/// What a guard has that is the first process of a namespace.
+#[derive(Debug)]
+struct Founded {
+    founder: Founder,
+    /// The end whose closing tells us that it is gone. It comes before anything in the namespace
+    /// is killed for that, while the process itself stays until all of that is waited for.
+    alive: OwnedFd,
 }
 
 impl Drop for Keeper {
     /// Waits for it, so that no ended process of ours is left about.
     fn drop(&mut self) {
         self.pipe = None;
-        if wait_readable(&self.pidfd, FINISH) {
+        let pidfd = self.child.pidfd.as_fd();
+        if let Some(founded) = &self.founded {
+            wait_readable(founded.alive.as_fd(), FINISH);
+            // From here on it only waits until we have taken the statuses of the tasks in its
+            // namespace, so that to wait for it ourselves might be to wait for ever.
+            if let Ok(pidfd) = pidfd.try_clone_to_owned() {
+                let _ = std::thread::Builder::new()
+                    .stack_size(64 * 1024)
+                    .spawn(move || waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED));
+            }
+        } else if wait_readable(pidfd, FINISH) {
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-            let _ = rustix::process::waitid(WaitId::PidFd(self.pidfd.as_fd()), options);
+            let _ = waitid(WaitId::PidFd(pidfd), options);
         }
     }
 }
 
 impl Guard {
-    /// Starts a guard for what `slots` holds: the first, or another when one was killed.
+    /// Starts a guard for what `slots` holds, where the one before was killed. With
+    /// [`Isolation::Pid`] all that was in its namespace is gone too, and there is a new one.
     ///
     /// # Errors
     ///
     /// It can't be started.
-    pub fn restart(run: &RunId, program: &GuardProgram, slots: &dyn Slots) -> io::Result<Self> {
-        Self::start(run, program, &slots.guarded())
+    pub fn restart(
+        run: &RunId,
+        program: &GuardProgram,
+        isolation: Isolation,
+        slots: &mut dyn Slots,
+    ) -> io::Result<Self> {
+        let guard = Self::start(run, program, &slots.guarded(), isolation)?;
+        if let Some(namespace) = guard.namespace()? {
+            slots.enter(namespace);
+        }
+        Ok(guard)
     }
 
-    fn start(run: &RunId, program: &GuardProgram, groups: &[GuardedGroup<'_>]) -> io::Result<Self> {
+    fn start(
+        run: &RunId,
+        program: &GuardProgram,
+        groups: &[GuardedGroup<'_>],
+        isolation: Isolation,
+    ) -> io::Result<Self> {
         let argv = arguments(run, program, groups)?;
         let path = std::env::var_os("PATH");
         let candidates = candidates(&program.program, path.as_deref())?;
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         let (guards_end, pipe) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        let (alive, guards_other_end) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let null = null.as_fd();
-        let mut fds = vec![null, null, null, guards_end.as_fd()];
+        // It writes nothing to its standard output, but has it as long as it lives.
+        let output = match isolation {
+            Isolation::None => null,
+            Isolation::Pid => guards_other_end.as_fd(),
+        };
+        let mut fds = vec![null, output, null, guards_end.as_fd()];
         fds.extend(groups.iter().flat_map(|group| [group.parent, group.dir]));
-        let child = Spawner::new().spawn_helper(&Helper {
+        let helper = Helper {
             candidates: &candidates,
             argv: &argv,
             envp: &[],
             fds: &fds,
             steadfast: true,
-        })?;
+        };
+        let (child, founded) = match isolation {
+            Isolation::None => (Spawner::new().spawn_helper(&helper)?, None),
+            Isolation::Pid => {
+                let (child, founder) = isolation::found(&helper)?;
+                (child, Some(Founded { founder, alive }))
+            }
+        };
         orphans::set_helper(child.pid);
         Ok(Self(Kind::Child(Keeper {
-            pid: child.pid,
-            pidfd: child.pidfd,
+            child,
             pipe: Some(pipe),
+            founded,
         })))
+    }
+
+    /// The namespace that it is the first process of, if it is.
+    fn namespace(&self) -> io::Result<Option<Namespace>> {
+        match &self.0 {
+            Kind::Child(Keeper {
+                child,
+                founded: Some(founded),
+                ..
+            }) => founded.founder.namespace(child).map(Some),
+            Kind::Child(_) | Kind::Ancestor(_) => Ok(None),
+        }
     }
 
     /// The guard's process, if it is our child.
     fn pid(&self) -> Option<u32> {
         match &self.0 {
-            Kind::Child(keeper) => Some(keeper.pid),
+            Kind::Child(keeper) => Some(keeper.child.pid),
             Kind::Ancestor(_) => None,
         }
     }
@@ -192,7 +293,10 @@ impl Guard {
     /// A descriptor that becomes readable when the guard is gone. It can only be waited for.
     pub fn gone(&self) -> BorrowedFd<'_> {
         match &self.0 {
-            Kind::Child(keeper) => keeper.pidfd.as_fd(),
+            Kind::Child(keeper) => match &keeper.founded {
+                Some(founded) => founded.alive.as_fd(),
+                None => keeper.child.pidfd.as_fd(),
+            },
             Kind::Ancestor(pipe) => pipe.as_fd(),
         }
     }
@@ -227,7 +331,7 @@ fn arguments(
     Ok(argv)
 }
 
-fn wait_readable(fd: &OwnedFd, patience: Duration) -> bool {
+fn wait_readable(fd: BorrowedFd<'_>, patience: Duration) -> bool {
     let deadline = Instant::now() + patience;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -235,7 +339,10 @@ fn wait_readable(fd: &OwnedFd, patience: Duration) -> bool {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: left.subsec_nanos().into(),
         };
-        match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&timeout)) {
+        match poll(
+            &mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)],
+            Some(&timeout),
+        ) {
             Err(rustix::io::Errno::INTR) => {}
             Ok(count) => return count > 0,
             Err(_) => return false,

@@ -29,6 +29,7 @@ pub use futures::{
     execute_safe_parallel, optimal_concurrency, wait_until_memory_below,
 };
 pub use graph::{OrderError, OrderedTasks};
+pub use guard::{Isolation, IsolationError};
 pub use limiter::{
     Cleared, LimitError, LimitedFunction, Limiter, LimiterOptions, OnClear, Panicked, Place,
     ZeroConcurrency, limit_function,
@@ -44,7 +45,7 @@ pub use run::{LEAST_BUDGET, run};
 pub use run_id::RunId;
 pub use saferun_scheduler::optimal_concurrency_at;
 pub use slot::Tier;
-pub use survey::{Survey, survey};
+pub use survey::{GroupStanding, Survey, survey};
 pub use task::{CommandSpec, Copies, Limit, Task, TaskSource};
 
 /// Why a run could not be begun or carried on.
@@ -59,6 +60,9 @@ pub enum RunError {
     /// The budget that follows from the settings is too small to run anything.
     #[error("{0}")]
     Budget(String),
+    /// Tasks can't be isolated as the settings ask for.
+    #[error(transparent)]
+    Isolation(#[from] guard::IsolationError),
     /// The system refused something that a run can't do without.
     #[error("{what}: {cause}")]
     System {

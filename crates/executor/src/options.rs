@@ -8,6 +8,8 @@ use std::time::Duration;
 use saferun_memory::Amount;
 use saferun_scheduler::{Halt, Order, Preempt, Strategy};
 
+use crate::guard::Isolation;
+
 /// The threshold of session memory where nobody has set one: 4096 MiB.
 pub const DEFAULT_THRESHOLD_BYTES: u64 = 4096 << 20;
 
@@ -110,6 +112,8 @@ pub struct RunOptions {
     pub sinks: Sinks,
     /// Which containment may be used.
     pub containment: Containment,
+    /// What tasks are kept in beside that; it needs a guard.
+    pub isolation: Isolation,
     /// The guard; `None` runs without one, and then a killed runner leaves its tasks behind.
     pub guard: Option<GuardProgram>,
     /// Whether INT, TERM, HUP and TSTP end and stop the run (a binary's choice, not a library's).
@@ -135,6 +139,7 @@ impl Default for RunOptions {
                 stderr: Box::new(std::io::stderr()),
             },
             containment: Containment::default(),
+            isolation: Isolation::default(),
             guard: None,
             handle_signals: false,
         }

@@ -1,20 +1,25 @@
 //! Starting a process that is born where it belongs.
 
-use std::ffi::{CString, NulError, OsStr};
+use std::ffi::{CString, NulError, OsStr, c_int};
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{Mode, OFlags};
 
 #[expect(unsafe_code, reason = "clone without fork needs it")]
 mod child;
 #[expect(unsafe_code, reason = "clone without fork needs it")]
 mod clone;
+#[expect(unsafe_code, reason = "what a child does before exec is system calls")]
+mod namespace;
 #[expect(unsafe_code, reason = "raw signal calls, before and without a runtime")]
 pub(crate) mod signals;
 
 use child::Signals;
 pub(crate) use clone::adopt;
-use clone::{Plan, Stack, Step, Ways};
+use clone::{Plan, Stacks, Step, Ways};
+use namespace::{Founding, Way};
 
 /// What is started. Everything is prepared beforehand, so that nothing is allocated between
 /// clone and exec.
@@ -115,9 +120,87 @@ pub(crate) struct Helper<'a> {
     pub(crate) steadfast: bool,
 }
 
+/// A PID namespace in which tasks are born, held by its first process. That one's end is the end
+/// of everything in it.
+#[derive(Debug)]
+pub struct Namespace {
+    /// Its first process, as we see it.
+    pub(crate) init: u32,
+    init_fd: OwnedFd,
+    flags: c_int,
+    root: OwnedFd,
+    directory: CString,
+}
+
+/// The namespaces that a helper begins.
+#[derive(Debug, Clone)]
+pub(crate) struct Founder(Founding);
+
+impl Founder {
+    /// A PID namespace with mounts of its own, and if need be a user namespace, in which only
+    /// our own user and group are mapped. The latter needs no privileges where the system
+    /// permits it.
+    pub(crate) fn new(with_users: bool) -> Self {
+        let line = |id: u32| CString::new(format!("{id} {id} 1")).unwrap_or_default();
+        Self(Founding {
+            maps: with_users.then(|| {
+                [
+                    line(rustix::process::geteuid().as_raw()),
+                    line(rustix::process::getegid().as_raw()),
+                ]
+            }),
+        })
+    }
+
+    /// The namespace that this helper has begun.
+    ///
+    /// # Errors
+    ///
+    /// It is gone already, or our working directory is.
+    pub(crate) fn namespace(&self, helper: &Child) -> io::Result<Namespace> {
+        let path = format!("/proc/{}/root", helper.pid);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = std::env::current_dir()?;
+        Ok(Namespace {
+            init: helper.pid,
+            init_fd: helper.pidfd.try_clone()?,
+            flags: self.0.flags(),
+            root: rustix::fs::open(path, flags, Mode::empty())?,
+            directory: CString::new(directory.as_os_str().as_bytes())?,
+        })
+    }
+}
+
+/// Why a helper could not be started.
+#[derive(Debug)]
+pub(crate) struct HelperError {
+    /// Which part of beginning a namespace was refused, if it was that.
+    pub(crate) refused: Option<Refused>,
+    /// The system's word.
+    pub(crate) cause: io::Error,
+}
+
+/// What of a namespace the system has refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The namespace itself.
+    Namespace,
+    /// To map our user in it.
+    Map,
+    /// To mount its `/proc`.
+    Mount,
+}
+
+impl From<HelperError> for io::Error {
+    fn from(error: HelperError) -> Self {
+        error.cause
+    }
+}
+
 /// Starts processes; keeps what is needed for it from one to the next.
 pub(crate) struct Spawner {
-    stack: Stack,
+    stacks: Stacks,
+    namespace: Option<Namespace>,
     ways: Ways,
     oom_score_adj: Vec<u8>,
     /// The signals that this process ignored when it began to spawn.
@@ -142,7 +225,8 @@ impl Spawner {
             .and_then(|text| text.trim().parse::<i32>().ok())
             .unwrap_or(0);
         Self {
-            stack: Stack::new(),
+            stacks: Stacks::new(),
+            namespace: None,
             ways: Ways {
                 clone3: true,
                 birth: true,
@@ -150,6 +234,11 @@ impl Spawner {
             oom_score_adj: (own + OOM_SCORE_RAISE).min(1000).to_string().into_bytes(),
             ignored: signals::ignored(),
         }
+    }
+
+    /// From here on tasks are born in this namespace.
+    pub(crate) fn enter(&mut self, namespace: Namespace) {
+        self.namespace = Some(namespace);
     }
 
     /// Starts a task's command.
@@ -167,13 +256,20 @@ impl Spawner {
             unified_dir: place.unified_dir,
             unified_procs: place.unified_procs,
             join: place.join,
+            founding: None,
+            way: self.namespace.as_ref().map(|namespace| Way {
+                init: namespace.init_fd.as_raw_fd(),
+                flags: namespace.flags,
+                root: namespace.root.as_raw_fd(),
+                directory: namespace.directory.as_ptr(),
+            }),
             session: true,
             signals: Signals::Default,
             ignored: self.ignored,
             oom_score_adj: Some(&self.oom_score_adj),
             descriptors: crate::descriptors::of_tasks(),
         };
-        clone::start(&plan, &mut self.stack, &mut self.ways)
+        clone::start(&plan, &mut self.stacks, &mut self.ways)
             .map(|(pid, pidfd)| Child { pid, pidfd })
             .map_err(|(step, cause)| {
                 if matches!(step, Step::Process | Step::Group) || is_passing(&cause) {
@@ -185,7 +281,10 @@ impl Spawner {
                 };
                 match step {
                     Step::Workdir => SpawnError::Workdir {
-                        directory: text(request.workdir),
+                        directory: match (request.workdir, &self.namespace) {
+                            (None, Some(namespace)) => text(Some(&namespace.directory)),
+                            (asked, _) => text(asked),
+                        },
                         cause,
                     },
                     _ => SpawnError::Exec {
@@ -198,6 +297,23 @@ impl Spawner {
 
     /// Starts a helper outside all groups.
     pub(crate) fn spawn_helper(&mut self, helper: &Helper<'_>) -> io::Result<Child> {
+        Ok(self.start_helper(helper, None)?)
+    }
+
+    /// Starts a helper that is the first process of a new namespace.
+    pub(crate) fn spawn_founder(
+        &mut self,
+        helper: &Helper<'_>,
+        founder: &Founder,
+    ) -> Result<Child, HelperError> {
+        self.start_helper(helper, Some(&founder.0))
+    }
+
+    fn start_helper(
+        &mut self,
+        helper: &Helper<'_>,
+        founding: Option<&Founding>,
+    ) -> Result<Child, HelperError> {
         let plan = Plan {
             candidates: helper.candidates,
             argv: helper.argv,
@@ -207,6 +323,8 @@ impl Spawner {
             unified_dir: None,
             unified_procs: None,
             join: &[],
+            founding,
+            way: None,
             session: helper.steadfast,
             signals: if helper.steadfast {
                 Signals::Steadfast
@@ -217,9 +335,17 @@ impl Spawner {
             oom_score_adj: None,
             descriptors: None,
         };
-        clone::start(&plan, &mut self.stack, &mut self.ways)
+        clone::start(&plan, &mut self.stacks, &mut self.ways)
             .map(|(pid, pidfd)| Child { pid, pidfd })
-            .map_err(|(_, cause)| cause)
+            .map_err(|(step, cause)| HelperError {
+                refused: match step {
+                    Step::Process if founding.is_some() => Some(Refused::Namespace),
+                    Step::Map => Some(Refused::Map),
+                    Step::Mount => Some(Refused::Mount),
+                    _ => None,
+                },
+                cause,
+            })
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) use failure::from_clap;
 pub(crate) use history::{HistoryArgs, HistoryCommand};
 pub(crate) use plan::{AgentsArgs, AgentsCommand, PlanArgs};
 pub(crate) use run::{ContainmentArg, OrderArg, ProgressArg, RunArgs};
-pub(crate) use settings::{PreemptArg, SettingsArgs, StrategyArg};
+pub(crate) use settings::{IsolateArg, PreemptArg, ScopeArg, SettingsArgs, StrategyArg};
 
 use clap::{Args, Parser, Subcommand};
 

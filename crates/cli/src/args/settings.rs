@@ -68,6 +68,16 @@ pub(crate) struct SettingsArgs {
     #[arg(long, value_name = "never|soon|now[,fail=N|N%]", value_parser = halt)]
     pub halt: Option<Halt>,
 
+    /// What tasks are kept in beside their groups: none, or a PID namespace, which ends with all
+    /// in it even when saferun and its guard are killed at once [default: none]
+    #[arg(long, value_enum, value_name = "KIND", hide_short_help = true)]
+    pub isolate: Option<IsolateArg>,
+
+    /// Whether to move to a systemd scope of its own where others share our control group, as in
+    /// a terminal: never, or auto (cgroup v2) [default: never]
+    #[arg(long, value_enum, value_name = "WHEN", hide_short_help = true)]
+    pub scope: Option<ScopeArg>,
+
     /// Take the settings of this profile where nothing else sets them: development, production,
     /// aggressive, ram, or one of a saferun.toml
     #[arg(long, value_name = "NAME")]
@@ -100,4 +110,22 @@ pub(crate) enum PreemptArg {
     Eager,
     /// Never: a task starts only if all it may need is free
     Never,
+}
+
+/// `--isolate`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IsolateArg {
+    /// Nothing
+    None,
+    /// A PID namespace with a /proc of its own, whose first process is the guard
+    Pid,
+}
+
+/// `--scope`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScopeArg {
+    /// Never
+    Never,
+    /// Where that is what keeps us from limiting memory, and systemd can be asked for one
+    Auto,
 }

@@ -4,10 +4,12 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use saferun_executor::guard::{self, Role};
-use saferun_executor::{Containment, GuardProgram};
+use saferun_executor::{GuardProgram, Isolation};
 
+use super::scope;
 use crate::GUARD_MODE;
 use crate::exit::Exit;
+use crate::settings::{JsonTarget, RunSettings};
 
 /// Which of the two this process is.
 #[derive(Debug)]
@@ -18,14 +20,23 @@ pub(crate) enum Guarded {
     Ended(Exit),
 }
 
-/// Puts a guard above the run where that is what contains it. To be called while this process
-/// has no threads and nothing open.
-pub(crate) fn enter(containment: Containment) -> Guarded {
+/// Puts a guard above the run where that is what contains it, in a scope of its own if that is
+/// asked for. To be called while this process has no threads and nothing open.
+pub(crate) fn enter(settings: &RunSettings) -> Guarded {
+    if let Some(text) = scope::settle(settings.scope)
+        && settings.json != Some(JsonTarget::Stderr)
+    {
+        let _ = writeln!(std::io::stderr(), "saferun: {text}");
+    }
     let program = GuardProgram {
         program: OsString::from("/proc/self/exe"),
         args: vec![OsString::from(GUARD_MODE)],
     };
-    match guard::enter(containment, &program) {
+    if settings.isolation == Isolation::Pid {
+        // Its guard is the first process of the tasks' namespace, below us.
+        return Guarded::Runner(program);
+    }
+    match guard::enter(settings.containment, &program) {
         Ok(Role::Runner) => Guarded::Runner(program),
         Ok(Role::Ended(code)) => Guarded::Ended(Exit::Relayed(code)),
         Err(error) => {

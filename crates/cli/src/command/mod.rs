@@ -11,6 +11,7 @@ mod guarded;
 pub(crate) mod history;
 mod plan;
 mod run;
+mod scope;
 mod status;
 
 use crate::args::Command;

@@ -34,7 +34,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, CliError> {
     let guard = if args.dry_run {
         None
     } else {
-        match guarded::enter(settings.containment) {
+        match guarded::enter(&settings) {
             Guarded::Runner(program) => Some(program),
             Guarded::Ended(exit) => return Ok(exit),
         }
@@ -216,6 +216,7 @@ pub(super) fn execute(
         output: settings.output,
         sinks,
         containment: settings.containment,
+        isolation: settings.isolation,
         guard,
         handle_signals: true,
     };

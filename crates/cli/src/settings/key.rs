@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::args::values::MOST_SECONDS;
-use crate::args::{PreemptArg, StrategyArg};
+use crate::args::{IsolateArg, PreemptArg, ScopeArg, StrategyArg};
 
 /// A setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,10 @@ pub(crate) enum Key {
     Grace,
     /// When failures end the run.
     Halt,
+    /// What tasks are kept in beside their groups.
+    Isolate,
+    /// Whether a scope of one's own is asked for.
+    Scope,
     /// The profile whose values apply where nothing else is said.
     Profile,
     /// Whether runs are remembered.
@@ -48,7 +52,7 @@ pub(crate) enum Key {
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub(crate) const ALL: [Key; 17] = [
+    pub(crate) const ALL: [Key; 19] = [
         Key::Parallel,
         Key::Concurrency,
         Key::MemoryThreshold,
@@ -62,6 +66,8 @@ impl Key {
         Key::Timeout,
         Key::Grace,
         Key::Halt,
+        Key::Isolate,
+        Key::Scope,
         Key::Profile,
         Key::History,
         Key::HistoryDays,
@@ -84,6 +90,8 @@ impl Key {
             Key::Timeout => "timeout",
             Key::Grace => "grace",
             Key::Halt => "halt",
+            Key::Isolate => "isolate",
+            Key::Scope => "scope",
             Key::Profile => "profile",
             Key::History => "history",
             Key::HistoryDays => "history_days",
@@ -128,6 +136,8 @@ impl Key {
             Key::TaskMemory => "a size such as \"512M\" or \"4GiB\", in quotes",
             Key::Strategy => return quoted(&values::<StrategyArg>()),
             Key::Preempt => return quoted(&values::<PreemptArg>()),
+            Key::Isolate => return quoted(&values::<IsolateArg>()),
+            Key::Scope => return quoted(&values::<ScopeArg>()),
             Key::Retries => "a whole number from 0 on",
             Key::Timeout => {
                 "a duration above zero such as \"10s\", \"2m\" or \"1h30m\", or a number of seconds"
@@ -175,6 +185,12 @@ impl Key {
             Key::Halt => {
                 "When failures end the run: never, soon (start nothing more) or now (end what runs too)."
             }
+            Key::Isolate => {
+                "What tasks are kept in beside their groups: none, or pid, a PID namespace that ends with the guard."
+            }
+            Key::Scope => {
+                "Whether to move to a systemd scope of its own where others share ours: never, or auto (cgroup v2)."
+            }
             Key::Profile => "The profile whose values apply where nothing else is said.",
             Key::History => "Whether it is remembered what runs needed.",
             Key::HistoryDays => "For how many days it is remembered what runs needed.",
@@ -198,6 +214,8 @@ impl Key {
             Key::Timeout => "\"10m\"",
             Key::Grace => "\"5s\"",
             Key::Halt => "\"never\"",
+            Key::Isolate => "\"none\"",
+            Key::Scope => "\"never\"",
             Key::Profile => "\"development\"",
             Key::History => "true",
             Key::HistoryDays => "365",
@@ -221,6 +239,8 @@ impl Key {
             Key::TaskMemory => json!({"type": "string", "pattern": SIZE}),
             Key::Strategy => json!({"enum": values::<StrategyArg>()}),
             Key::Preempt => json!({"enum": values::<PreemptArg>()}),
+            Key::Isolate => json!({"enum": values::<IsolateArg>()}),
+            Key::Scope => json!({"enum": values::<ScopeArg>()}),
             Key::Retries => json!({"type": "integer", "minimum": 0, "maximum": u32::MAX}),
             Key::Timeout => json!({"oneOf": [
                 {"type": "string", "pattern": DURATION},

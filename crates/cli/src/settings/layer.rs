@@ -12,7 +12,7 @@ use toml::de::DeValue;
 use super::key::Key;
 use super::source::{Source, Sourced};
 use crate::args::values::{self, Jobs, bytes_of_megabytes};
-use crate::args::{PreemptArg, SettingsArgs, StrategyArg};
+use crate::args::{IsolateArg, PreemptArg, ScopeArg, SettingsArgs, StrategyArg};
 
 /// Some of the settings, each with its source.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,6 +32,8 @@ pub(crate) struct Layer {
     pub(crate) timeout: Option<Sourced<Duration>>,
     pub(crate) grace: Option<Sourced<Duration>>,
     pub(crate) halt: Option<Sourced<Halt>>,
+    pub(crate) isolate: Option<Sourced<IsolateArg>>,
+    pub(crate) scope: Option<Sourced<ScopeArg>>,
     pub(crate) profile: Option<Sourced<String>>,
     pub(crate) history: Option<Sourced<bool>>,
     pub(crate) history_days: Option<Sourced<u32>>,
@@ -61,6 +63,8 @@ impl Layer {
             timeout: flag("--timeout", args.timeout),
             grace: flag("--grace", args.grace),
             halt: flag("--halt", args.halt),
+            isolate: flag("--isolate", args.isolate),
+            scope: flag("--scope", args.scope),
             profile: flag("--profile", args.profile.clone()),
             history: flag("--no-history", args.no_history.then_some(false)),
             history_days: None,
@@ -86,6 +90,8 @@ impl Layer {
             retries: built_in(0),
             grace: built_in(Duration::from_secs(5)),
             halt: built_in(Halt::Never),
+            isolate: built_in(IsolateArg::None),
+            scope: built_in(ScopeArg::Never),
             history: built_in(true),
             history_days: built_in(Retention::MOST_DAYS),
             ..Self::default()
@@ -108,6 +114,8 @@ impl Layer {
             timeout: self.timeout.or(lower.timeout),
             grace: self.grace.or(lower.grace),
             halt: self.halt.or(lower.halt),
+            isolate: self.isolate.or(lower.isolate),
+            scope: self.scope.or(lower.scope),
             profile: self.profile.or(lower.profile),
             history: self.history.or(lower.history),
             history_days: self.history_days.or(lower.history_days),
@@ -140,6 +148,8 @@ impl Layer {
             }
             Key::Grace => put(&mut self.grace, duration(value), source),
             Key::Halt => put(&mut self.halt, text(value, values::halt), source),
+            Key::Isolate => put(&mut self.isolate, text(value, word), source),
+            Key::Scope => put(&mut self.scope, text(value, word), source),
             Key::Profile => {
                 let name = value.as_str().filter(|name| !name.is_empty());
                 put(&mut self.profile, name.map(str::to_owned), source)

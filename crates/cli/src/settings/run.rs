@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use saferun_executor::{Concurrency, Containment, OutputMode, OutputOptions};
+use saferun_executor::{Concurrency, Containment, Isolation, OutputMode, OutputOptions};
 use saferun_history::store::Retention;
 use saferun_memory::Amount;
 use saferun_scheduler::{Halt, Order, Preempt, Strategy};
@@ -13,7 +13,9 @@ use super::gather::Configuration;
 use super::layer::Layer;
 use super::source::{Source, Sourced};
 use crate::args::values::Jobs;
-use crate::args::{ContainmentArg, OrderArg, PreemptArg, ProgressArg, RunArgs, StrategyArg};
+use crate::args::{
+    ContainmentArg, IsolateArg, OrderArg, PreemptArg, ProgressArg, RunArgs, ScopeArg, StrategyArg,
+};
 use crate::error::CliError;
 use crate::items::TaskRights;
 
@@ -64,6 +66,10 @@ pub(crate) struct RunSettings {
     pub verbose: bool,
     /// Which containment may be used.
     pub containment: Containment,
+    /// What tasks are kept in beside that.
+    pub isolation: Isolation,
+    /// Whether a scope of our own is asked for.
+    pub scope: ScopeArg,
     /// Whether the run is recorded.
     pub history: bool,
     /// For how many days what is recorded is kept.
@@ -127,6 +133,11 @@ impl RunSettings {
                 None | Some(ContainmentArg::Best) => Containment::Best,
                 Some(ContainmentArg::Tree) => Containment::Tree,
             },
+            isolation: match value(&layer.isolate) {
+                None | Some(IsolateArg::None) => Isolation::None,
+                Some(IsolateArg::Pid) => Isolation::Pid,
+            },
+            scope: value(&layer.scope).unwrap_or(ScopeArg::Never),
             history: value(&layer.history).unwrap_or_default(),
             history_days: value(&layer.history_days).unwrap_or(Retention::MOST_DAYS),
             one_by_one: how.one_by_one,
@@ -254,7 +265,8 @@ mod tests {
     fn each_setting_reaches_the_run() {
         let file = "parallel = true\nconcurrency = 3\nmemory_threshold = 10\nmemory = '1G'\n\
             reserve = '5%'\ntask_memory = '1M'\nstrategy = 'batch'\npreempt = 'eager'\n\
-            restartable = false\nretries = 4\ntimeout = '2s'\ngrace = 1\nhalt = 'now,fail=2'\n";
+            restartable = false\nretries = 4\ntimeout = '2s'\ngrace = 1\nhalt = 'now,fail=2'\n\
+            isolate = 'pid'\nscope = 'auto'\n";
         let settings = settings(file, "");
         assert_eq!(settings.concurrency, count(3));
         assert_eq!(settings.threshold, Some(10 << 20));
@@ -268,6 +280,8 @@ mod tests {
         assert_eq!(settings.rights.timeout, Some(Duration::from_secs(2)));
         assert_eq!(settings.grace, Duration::from_secs(1));
         assert_eq!(settings.halt, Halt::Now(FailureLimit::Count(2)));
+        assert_eq!(settings.isolation, Isolation::Pid);
+        assert_eq!(settings.scope, ScopeArg::Auto);
         assert_eq!((settings.one_by_one, settings.warnings), (None, vec![]));
     }
 

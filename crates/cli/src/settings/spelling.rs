@@ -31,6 +31,8 @@ impl Layer {
             Key::Retries => of(&self.retries, |value| Value::from(*value)),
             Key::Timeout => of(&self.timeout, |value| duration(*value).into()),
             Key::Grace => of(&self.grace, |value| duration(*value).into()),
+            Key::Isolate => of(&self.isolate, word),
+            Key::Scope => of(&self.scope, word),
             Key::Halt => of(&self.halt, |value| halt(*value).into()),
             Key::Profile => of(&self.profile, |value| Value::from(value.as_str())),
             Key::History => of(&self.history, |value| Value::from(*value)),

@@ -153,6 +153,24 @@ pub(crate) fn settings() -> Vec<Setting> {
             ],
             ("--halt now,fail=1", json!("now")),
         ),
+        files(
+            "isolate",
+            [
+                ("'pid'", json!("pid")),
+                ("'none'", json!("none")),
+                ("'pid'", json!("pid")),
+            ],
+            ("--isolate none", json!("none")),
+        ),
+        files(
+            "scope",
+            [
+                ("'auto'", json!("auto")),
+                ("'never'", json!("never")),
+                ("'auto'", json!("auto")),
+            ],
+            ("--scope never", json!("never")),
+        ),
         Setting {
             name: "profile",
             variable: None,

@@ -9,6 +9,7 @@ use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
 use saferun_scheduler::TaskId;
 
+use crate::guard::{ENVIRONMENT_MARK, SCOPE_MARK};
 use crate::slot::{SlotId, Slots};
 use crate::spawn::{self, Child, SpawnError, SpawnRequest};
 use crate::task::CommandSpec;
@@ -41,7 +42,7 @@ impl Launcher {
     ///
     /// `/dev/null` can't be opened.
     pub(crate) fn new(run: &str) -> std::io::Result<Self> {
-        let ours = [RUN_VARIABLE, TASK_VARIABLE, crate::guard::ENVIRONMENT_MARK];
+        let ours = [RUN_VARIABLE, TASK_VARIABLE, ENVIRONMENT_MARK, SCOPE_MARK];
         let mut environment: Vec<CString> = std::env::vars_os()
             .filter(|(name, _)| !ours.iter().any(|own| name == own))
             .filter_map(|(name, value)| assignment(&name, &value))

@@ -38,7 +38,7 @@ use crate::RunError;
 use crate::brake::{Brake, BrakeParams};
 use crate::budget::{BudgetRules, BudgetTracker};
 use crate::event::{Figures, Observer, RunEvent, RunReport};
-use crate::guard::Guard;
+use crate::guard::{Guard, Isolation};
 use crate::options::{Concurrency, RunOptions};
 use crate::output::sequence::Sequence;
 use crate::output::spool::Spool;
@@ -77,8 +77,16 @@ pub async fn run(
         .transpose()
         .map_err(system("signals can't be listened to"))?;
     let id = RunId::new();
-    let opened = crate::guard::open(options.containment, &id, options.guard.as_ref())
-        .map_err(system("tasks can't be contained"))?;
+    let opened = crate::guard::open_isolated(
+        options.containment,
+        options.isolation,
+        &id,
+        options.guard.as_ref(),
+    )
+    .map_err(|error| match error.downcast() {
+        Ok(refused) => RunError::Isolation(refused),
+        Err(error) => system("tasks can't be contained")(error),
+    })?;
     // Dropped after the slots, whatever happens, so that what they still hold is watched.
     let mut guard = opened.1;
     let slots = opened.0;
@@ -168,7 +176,7 @@ pub async fn run(
     run.emit(&RunEvent::RunStarted {
         run: id.as_str().to_owned(),
         tier: run.slots.tier(),
-        notes: run.slots.notes(),
+        notes: notes(&*run.slots, options.isolation),
         budget_bytes: current.limit_bytes,
         reserve_bytes: current.reserve_bytes,
     });
@@ -182,6 +190,7 @@ pub async fn run(
         measured: measured_receiver,
         breach: watch_fd(run.slots.breach())?,
         program: options.guard,
+        isolation: options.isolation,
         id,
         replaced: Vec::new(),
     };
@@ -214,6 +223,15 @@ pub async fn run(
     }
 }
 
+/// What is said of where tasks run.
+fn notes(slots: &dyn crate::slot::Slots, isolation: Isolation) -> Vec<String> {
+    let mut notes = slots.notes();
+    if isolation == Isolation::Pid {
+        notes.push("tasks run in a PID namespace of their own, which ends with the guard".into());
+    }
+    notes
+}
+
 /// Everything the loop waits for.
 struct Watched {
     signals: Option<Signals>,
@@ -224,6 +242,7 @@ struct Watched {
     measured: mpsc::UnboundedReceiver<session::Measured>,
     breach: Option<Readable>,
     program: Option<crate::options::GuardProgram>,
+    isolation: Isolation,
     id: RunId,
     /// When the guard was replaced by another.
     replaced: Vec<Duration>,
@@ -322,6 +341,9 @@ fn replace_guard(run: &mut Run<'_>, watched: &mut Watched, guard: &mut Option<Gu
         return;
     };
     let now = run.clock.now();
+    if watched.isolation == Isolation::Pid {
+        run.lost_namespace();
+    }
     watched.replaced.retain(|at| now - *at < REPLACING);
     if watched.replaced.len() >= REPLACED_AT_MOST {
         run.emit(&RunEvent::Note(
@@ -330,11 +352,14 @@ fn replace_guard(run: &mut Run<'_>, watched: &mut Watched, guard: &mut Option<Gu
         return run.stop(None);
     }
     watched.replaced.push(now);
-    match Guard::restart(&watched.id, program, &*run.slots) {
+    match Guard::restart(&watched.id, program, watched.isolation, &mut *run.slots) {
         Ok(another) => {
-            run.emit(&RunEvent::Note(
-                "the guard was gone; a new one watches".into(),
-            ));
+            run.emit(&RunEvent::Note(match watched.isolation {
+                Isolation::None => "the guard was gone; a new one watches".into(),
+                Isolation::Pid => {
+                    "the guard was gone, and all tasks with it; there is a new one".into()
+                }
+            }));
             *guard = Some(another);
         }
         Err(error) => {

@@ -49,6 +49,8 @@ pub(crate) struct Sampling {
     kernel_kills: Option<u64>,
     /// When the kernel was last seen to have killed for want of memory, anywhere.
     last_kernel_kill: Option<Duration>,
+    /// When the namespace of all tasks was last lost.
+    last_loss: Option<Duration>,
     was_engaged: bool,
     /// Since when use is in doubt.
     doubted: Option<Duration>,
@@ -384,6 +386,11 @@ impl Run<'_> {
         delay
     }
 
+    /// All that runs in the namespace is killed by the kernel, as its first process is gone.
+    pub(super) fn lost_namespace(&mut self) {
+        self.sampling.last_loss = Some(self.clock.now());
+    }
+
     /// Whether an attempt that failed by itself is a victim of pressure, and why.
     pub(crate) fn victim_reason(&mut self, attempt: &Attempt, status: Status) -> Option<String> {
         if status == Status::Code(0) || attempt.ending.is_some() {
@@ -395,6 +402,13 @@ impl Run<'_> {
             .is_ok_and(|kills| kills > 0)
         {
             return Some("killed by the kernel for want of memory".into());
+        }
+        if self
+            .sampling
+            .last_loss
+            .is_some_and(|lost| attempt.started <= lost)
+        {
+            return Some("the guard was killed, and its namespace with all tasks was lost".into());
         }
         let now = self.clock.now();
         if attempt.suffered(self.sampling.last_full, now) {

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use crate::spawn::{Child, SpawnError, SpawnRequest};
+use crate::spawn::{Child, Namespace, SpawnError, SpawnRequest};
 
 pub(crate) mod tree;
 pub(crate) mod v1;
@@ -86,6 +86,10 @@ pub trait Slots {
 
     /// What a person should know: what is missing here, and what would improve it.
     fn notes(&self) -> Vec<String>;
+
+    /// From here on tasks are born in this namespace. What has been started before stays where
+    /// it is.
+    fn enter(&mut self, namespace: Namespace);
 
     /// Takes an empty slot, making one where none is free.
     ///

@@ -7,6 +7,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::RawFd;
 use std::ptr;
 
+use super::namespace::{Founding, found};
 use super::signals::{Disposition, set_disposition, unblock_all};
 
 /// What the child reads and reports; lives in the parent's frame.
@@ -21,6 +22,8 @@ pub(super) struct Context {
     pub(super) fd_count: usize,
     pub(super) join: *const RawFd,
     pub(super) join_count: usize,
+    /// What it does as the first of a namespace; null if it isn't.
+    pub(super) founding: *const Founding,
     pub(super) session: bool,
     pub(super) signals: Signals,
     /// The signals whose disposition isn't the default now, as a mask.
@@ -52,12 +55,12 @@ pub(super) enum Signals {
 }
 
 /// The child's whole life in our code.
-pub(super) extern "C" fn child(context: *mut Context) -> ! {
-    // SAFETY: the parent sleeps, so nobody else touches the context; all pointers in it were
+pub(super) extern "C" fn child(context: *mut c_void) -> ! {
+    // SAFETY: it is called with a context. The parent sleeps, so nobody else touches the context; all pointers in it were
     // made from vectors and strings that live in the parent's frame, with the lengths given or
     // ended by a null pointer. Only system calls are made.
     unsafe {
-        let context = &mut *context;
+        let context = &mut *context.cast::<Context>();
         ptr::write_volatile(&raw mut context.has_run, true);
         let (step, errno) = run(context);
         context.failed_step = step;
@@ -68,7 +71,7 @@ pub(super) extern "C" fn child(context: *mut Context) -> ! {
     }
 }
 
-fn errno() -> c_int {
+pub(super) fn errno() -> c_int {
     // SAFETY: the location is the calling thread's own, which sleeps in the parent meanwhile.
     unsafe { *libc::__errno_location() }
 }
@@ -85,6 +88,11 @@ unsafe fn run(context: &mut Context) -> (c_int, c_int) {
             if libc::syscall(libc::SYS_write, fd, c"0".as_ptr(), 1usize) < 0 {
                 return (STEP_GROUP, errno());
             }
+        }
+        if !context.founding.is_null()
+            && let Err(failed) = found(&*context.founding)
+        {
+            return failed;
         }
         if context.session && libc::syscall(libc::SYS_setsid) < 0 {
             return (STEP_GROUP, errno());
@@ -178,6 +186,8 @@ fn place_signals(signals: Signals, reset: u64) {
         ] {
             set_disposition(signal, Disposition::Ignored);
         }
+        // What falls to it as the first of a namespace leaves no ended process lying about.
+        set_disposition(libc::SIGCHLD, Disposition::Ignored);
     }
     unblock_all();
 }

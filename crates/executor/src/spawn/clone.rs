@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use super::child::{Context, STEP_EXEC, STEP_WORKDIR, Signals, child};
+use super::namespace::{Founding, STEP_MAP, STEP_MOUNT, Way, enter};
 use super::signals::BlockedSignals;
 
 /// What becomes of the child, prepared by the parent.
@@ -38,10 +39,22 @@ pub(super) struct Plan<'a> {
     pub(super) signals: Signals,
     /// The signals that we ignore, as a mask: it would go on ignoring them.
     pub(super) ignored: u64,
+    /// What it does first where it begins a namespace.
+    pub(super) founding: Option<&'a Founding>,
+    /// The namespace that it is born in.
+    pub(super) way: Option<Way>,
     /// What is written to its `oom_score_adj`.
     pub(super) oom_score_adj: Option<&'a [u8]>,
     /// Its soft and hard limit of open files, if they are not ours.
     pub(super) descriptors: Option<[u64; 2]>,
+}
+
+impl Plan<'_> {
+    /// Namespaces can be entered as we do since Linux 5.8, and the newer call is there since 5.3:
+    /// the older one would be of no use.
+    fn needs_clone3(&self) -> bool {
+        self.founding.is_some() || self.way.is_some()
+    }
 }
 
 /// Where the child failed.
@@ -51,20 +64,39 @@ pub(super) enum Step {
     Process,
     /// On the way into its groups, session and descriptors.
     Group,
+    /// Mapping the user of a new namespace.
+    Map,
+    /// Mounting what a new namespace needs.
+    Mount,
     /// Entering its directory.
     Workdir,
     /// Becoming the program.
     Exec,
 }
 
-/// The stack on which children run until they have become something else. One is enough, as
-/// the parent sleeps meanwhile. The child's frames take a few hundred bytes of it.
-pub(super) struct Stack(Box<[MaybeUninit<u128>]>);
+/// The stacks on which children run until they have become something else: one for the child,
+/// and one for the stand-in that starts it in a namespace. They are enough, as the parent sleeps
+/// meanwhile. The frames take a few hundred bytes of them.
+pub(super) struct Stacks {
+    child: Stack,
+    stand_in: Option<Stack>,
+}
+
+struct Stack(Box<[MaybeUninit<u128>]>);
+
+impl Stacks {
+    pub(super) fn new() -> Self {
+        Self {
+            child: Stack::new(),
+            stand_in: None,
+        }
+    }
+}
 
 impl Stack {
     const BYTES: usize = 32 * 1024;
 
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self(Box::new_uninit_slice(Self::BYTES / size_of::<u128>()))
     }
 
@@ -85,12 +117,12 @@ pub(super) struct Ways {
 /// Starts the child; returns when it has become its program, or why it could not.
 pub(super) fn start(
     plan: &Plan<'_>,
-    stack: &mut Stack,
+    stacks: &mut Stacks,
     ways: &mut Ways,
 ) -> Result<(u32, OwnedFd), (Step, io::Error)> {
     loop {
         let tried = *ways;
-        match attempt(plan, stack, tried) {
+        match attempt(plan, stacks, tried) {
             Ok(Attempt::Started(pid, pidfd)) => return Ok((pid, pidfd)),
             Ok(Attempt::Stillborn(pidfd)) => {
                 reap(&pidfd);
@@ -102,8 +134,18 @@ pub(super) fn start(
                 // where groups that were killed are renewed), so it joins it instead.
                 ways.birth = false;
             }
-            Err((Step::Process, error)) if tried.clone3 && is_unsupported(&error) => {
+            Err((Step::Process, error))
+                if tried.clone3 && is_unsupported(&error) && !plan.needs_clone3() =>
+            {
                 ways.clone3 = false;
+            }
+            Err((Step::Process, error))
+                if tried.birth
+                    && is_unsupported(&error)
+                    && plan.way.is_some()
+                    && plan.unified_dir.is_some() =>
+            {
+                ways.birth = false;
             }
             Err(failure) => return Err(failure),
         }
@@ -116,7 +158,7 @@ enum Attempt {
     Stillborn(OwnedFd),
 }
 
-fn attempt(plan: &Plan<'_>, stack: &mut Stack, ways: Ways) -> Result<Attempt, (Step, io::Error)> {
+fn attempt(plan: &Plan<'_>, stacks: &mut Stacks, ways: Ways) -> Result<Attempt, (Step, io::Error)> {
     let candidates = pointers(plan.candidates);
     let argv = pointers(plan.argv);
     let envp = pointers(plan.envp);
@@ -145,6 +187,7 @@ fn attempt(plan: &Plan<'_>, stack: &mut Stack, ways: Ways) -> Result<Attempt, (S
         fd_count: fds.len(),
         join: join.as_ptr(),
         join_count: join.len(),
+        founding: plan.founding.map_or(ptr::null(), ptr::from_ref),
         session: plan.session,
         signals: plan.signals,
         // Without clone3 our handlers are there too, and every signal is set back.
@@ -157,15 +200,19 @@ fn attempt(plan: &Plan<'_>, stack: &mut Stack, ways: Ways) -> Result<Attempt, (S
         errno: 0,
     };
 
-    // SAFETY: the context, all that it points to, the descriptors and the stack outlive the
+    let birth = Birth {
+        cgroup: birth.map(|dir| dir.as_raw_fd()),
+        namespaces: plan.founding.map_or(0, Founding::flags),
+    };
+    // SAFETY: the context, all that it points to, the descriptors and the stacks outlive the
     // call, and the parent sleeps in it until the child has become something else.
     let made = unsafe {
         let _blocked = BlockedSignals::block();
-        let (context, stack) = (&raw mut context, stack.base());
-        if ways.clone3 {
-            clone3_child(context, stack, birth.map(|dir| dir.as_raw_fd()))
-        } else {
-            clone_child(context, stack)
+        let context = (&raw mut context).cast();
+        match plan.way {
+            Some(way) => send_stand_in(way, context, birth, stacks)?,
+            None if ways.clone3 => clone3_child(context, stacks.child.base(), birth),
+            None => clone_child(context, stacks.child.base()),
         }
     };
     let (pid, pidfd) = made.map_err(|error| (Step::Process, error))?;
@@ -182,6 +229,8 @@ fn attempt(plan: &Plan<'_>, stack: &mut Stack, ways: Ways) -> Result<Attempt, (S
         0 => return Ok(Attempt::Started(pid, pidfd)),
         STEP_WORKDIR => Step::Workdir,
         STEP_EXEC => Step::Exec,
+        STEP_MAP => Step::Map,
+        STEP_MOUNT => Step::Mount,
         _ => Step::Group,
     };
     reap(&pidfd);
@@ -218,38 +267,182 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
+/// Where a child is born.
+#[derive(Clone, Copy)]
+struct Birth {
+    /// The unified group.
+    cgroup: Option<RawFd>,
+    /// Which namespaces begin with it.
+    namespaces: c_int,
+}
+
 /// # Safety
 ///
 /// `context`, all that it points to and the stack must live until the call returns, and nobody
 /// else may use them.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 unsafe fn clone3_child(
-    context: *mut Context,
+    context: *mut c_void,
     stack: *mut c_void,
-    cgroup: Option<RawFd>,
+    birth: Birth,
 ) -> io::Result<(u32, OwnedFd)> {
-    let mut pidfd: RawFd = -1;
-    let mut flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
-    flags |= CLONE_CLEAR_SIGHAND;
-    if cgroup.is_some() {
+    let mut flags = birth.namespaces as u64 | CLONE_CLEAR_SIGHAND;
+    if birth.cgroup.is_some() {
         flags |= CLONE_INTO_CGROUP;
     }
-    let args = libc::clone_args {
+    let kin = Kin {
         flags,
+        exit_signal: libc::SIGCHLD,
+        cgroup: birth.cgroup,
+    };
+    // SAFETY: as the caller says; the child calls `child` with a context.
+    match unsafe { clone3(child, context, stack, kin) } {
+        // SAFETY: the system has just made this descriptor for us.
+        Ok((pid, pidfd)) => Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })),
+        Err(errno) => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
+/// What a stand-in needs, and what it leaves behind.
+struct Errand {
+    way: Way,
+    context: *mut c_void,
+    stack: *mut c_void,
+    cgroup: Option<RawFd>,
+    /// The child that it has started.
+    born: Option<(u32, RawFd)>,
+    failed_step: c_int,
+    errno: c_int,
+}
+
+/// Starts the child by a stand-in in another namespace; the child is ours all the same.
+///
+/// # Safety
+///
+/// As for [`clone3_child`].
+unsafe fn send_stand_in(
+    way: Way,
+    context: *mut c_void,
+    birth: Birth,
+    stacks: &mut Stacks,
+) -> Result<io::Result<(u32, OwnedFd)>, (Step, io::Error)> {
+    let mut errand = Errand {
+        way,
+        context,
+        stack: stacks.child.base(),
+        cgroup: birth.cgroup,
+        born: None,
+        failed_step: 0,
+        errno: 0,
+    };
+    let stack = stacks.stand_in.get_or_insert_with(Stack::new).base();
+    let kin = Kin {
+        // Its descriptors are ours, so that what it opens is.
+        flags: libc::CLONE_FILES as u64 | CLONE_CLEAR_SIGHAND,
+        exit_signal: libc::SIGCHLD,
+        cgroup: None,
+    };
+    // SAFETY: the errand and its stack outlive the call, and we sleep until it has ended.
+    let sent = unsafe { clone3(stand_in, (&raw mut errand).cast(), stack, kin) };
+    let failed = |step, errno| (step, io::Error::from_raw_os_error(errno));
+    let (_, pidfd) = sent.map_err(|errno| failed(Step::Process, errno))?;
+    // SAFETY: the system has just made this descriptor for us; the stand-in wrote its errand
+    // behind the compiler's back.
+    let (pidfd, errand) = unsafe {
+        (
+            OwnedFd::from_raw_fd(pidfd),
+            ptr::read_volatile(&raw const errand),
+        )
+    };
+    reap(&pidfd);
+    match (errand.born, errand.failed_step) {
+        // SAFETY: the system has just made this descriptor in our table.
+        (Some((pid, pidfd)), _) => Ok(Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))),
+        (None, STEP_WORKDIR) => Err(failed(Step::Workdir, errand.errno)),
+        (None, STEP_BORN) => Ok(Err(io::Error::from_raw_os_error(errand.errno))),
+        (None, 0) => Err((Step::Process, io::ErrorKind::Interrupted.into())),
+        (None, _) => Err(failed(Step::Group, errand.errno)),
+    }
+}
+
+/// The child could not be made.
+const STEP_BORN: c_int = -1;
+
+/// The stand-in's whole life.
+extern "C" fn stand_in(errand: *mut c_void) -> ! {
+    // SAFETY: the parent sleeps, so nobody else touches the errand and what it points to. Only
+    // system calls are made. It sleeps itself until the child has become something else.
+    unsafe {
+        let errand = &mut *errand.cast::<Errand>();
+        let (step, errno) = match enter(&errand.way) {
+            Ok(()) => {
+                let mut flags = libc::CLONE_PARENT as u64 | CLONE_CLEAR_SIGHAND;
+                if errand.cgroup.is_some() {
+                    flags |= CLONE_INTO_CGROUP;
+                }
+                let kin = Kin {
+                    flags,
+                    // A sibling's is ours.
+                    exit_signal: 0,
+                    cgroup: errand.cgroup,
+                };
+                match clone3(child, errand.context, errand.stack, kin) {
+                    Ok(born) => {
+                        ptr::write_volatile(&raw mut errand.born, Some(born));
+                        (0, 0)
+                    }
+                    Err(errno) => (STEP_BORN, errno),
+                }
+            }
+            Err(failed) => failed,
+        };
+        ptr::write_volatile(&raw mut errand.failed_step, step);
+        ptr::write_volatile(&raw mut errand.errno, errno);
+        loop {
+            libc::syscall(libc::SYS_exit_group, 0);
+        }
+    }
+}
+
+/// In which relation to us a child is made.
+#[derive(Clone, Copy)]
+struct Kin {
+    flags: u64,
+    exit_signal: c_int,
+    cgroup: Option<RawFd>,
+}
+
+/// Makes a child that shares our memory and calls `begin(argument)`; returns when it has left
+/// that memory. Answers with its process id and the number of its pidfd, or the error's number.
+/// Makes nothing but a system call, so that a stand-in may call it.
+///
+/// # Safety
+///
+/// `argument`, all that it points to and the stack must live until the call returns, and nobody
+/// else may use them.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+unsafe fn clone3(
+    begin: extern "C" fn(*mut c_void) -> !,
+    argument: *mut c_void,
+    stack: *mut c_void,
+    kin: Kin,
+) -> Result<(u32, RawFd), c_int> {
+    let mut pidfd: RawFd = -1;
+    let args = libc::clone_args {
+        flags: (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64 | kin.flags,
         pidfd: &raw mut pidfd as u64,
         child_tid: 0,
         parent_tid: 0,
-        exit_signal: libc::SIGCHLD as u64,
+        exit_signal: kin.exit_signal as u64,
         stack: stack as u64,
         stack_size: Stack::BYTES as u64,
         tls: 0,
         set_tid: 0,
         set_tid_size: 0,
-        cgroup: cgroup.map_or(0, |fd| fd as u64),
+        cgroup: kin.cgroup.map_or(0, |fd| fd as u64),
     };
     let result: i64;
     // SAFETY: the child starts on the empty stack given, which is aligned to 16 bytes, with its
-    // registers as they are here; it calls `child`, which doesn't return. In the parent this is
+    // registers as they are here; it calls `begin`, which doesn't return. In the parent this is
     // one system call, which keeps all registers but those named.
     #[cfg(target_arch = "x86_64")]
     unsafe {
@@ -265,8 +458,8 @@ unsafe fn clone3_child(
             inlateout("rax") libc::SYS_clone3 => result,
             in("rdi") &raw const args,
             in("rsi") size_of::<libc::clone_args>(),
-            in("r12") context,
-            in("r13") child as extern "C" fn(*mut Context) -> !,
+            in("r12") argument,
+            in("r13") begin,
             lateout("rcx") _,
             lateout("r11") _,
         );
@@ -285,27 +478,27 @@ unsafe fn clone3_child(
             in("x8") libc::SYS_clone3,
             inlateout("x0") &raw const args => result,
             in("x1") size_of::<libc::clone_args>(),
-            in("x20") context,
-            in("x21") child as extern "C" fn(*mut Context) -> !,
+            in("x20") argument,
+            in("x21") begin,
         );
     }
     if result < 0 {
-        return Err(io::Error::from_raw_os_error((-result) as i32));
+        return Err((-result) as c_int);
     }
-    // SAFETY: the system has just made this descriptor for us.
-    Ok((result as u32, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+    Ok((result as u32, pidfd))
 }
 
 /// # Safety
 ///
 /// None is needed; it is the twin of the one for known machines.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn clone3_child(
-    _: *mut Context,
+unsafe fn clone3(
+    _: extern "C" fn(*mut c_void) -> !,
     _: *mut c_void,
-    _: Option<RawFd>,
-) -> io::Result<(u32, OwnedFd)> {
-    Err(io::Error::from_raw_os_error(libc::ENOSYS))
+    _: *mut c_void,
+    _: Kin,
+) -> Result<(u32, RawFd), c_int> {
+    Err(libc::ENOSYS)
 }
 
 /// The older call: no birth in a group, and handlers are reset by the child (all signals are
@@ -315,9 +508,9 @@ unsafe fn clone3_child(
 ///
 /// `context`, all that it points to and the stack must live until the call returns, and nobody
 /// else may use them.
-unsafe fn clone_child(context: *mut Context, stack: *mut c_void) -> io::Result<(u32, OwnedFd)> {
+unsafe fn clone_child(context: *mut c_void, stack: *mut c_void) -> io::Result<(u32, OwnedFd)> {
     extern "C" fn entry(context: *mut c_void) -> c_int {
-        child(context.cast())
+        child(context)
     }
     let mut pidfd: RawFd = -1;
     // SAFETY: the stack's end is within one allocation and aligned; `entry` never returns, and
@@ -327,7 +520,7 @@ unsafe fn clone_child(context: *mut Context, stack: *mut c_void) -> io::Result<(
             entry,
             stack.byte_add(Stack::BYTES),
             libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
-            context.cast(),
+            context,
             &raw mut pidfd,
         )
     };

@@ -2,6 +2,7 @@
 
 mod birth;
 mod groups;
+mod isolated;
 mod support;
 mod survivors;
 mod trees;

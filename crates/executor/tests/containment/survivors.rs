@@ -6,7 +6,7 @@ use crate::support::{Runner, group_dirs, until, with_environment};
 
 /// A task of each kind of stubbornness. Every process of it that stays forks away, sleeps, or
 /// does both.
-const KINDS: [(&str, &str); 6] = [
+pub(crate) const KINDS: [(&str, &str); 6] = [
     ("plain", "sleep 600"),
     ("a session of its own", "setsid sleep 600 & sleep 600"),
     ("left in the background", "(sleep 600 &); exec sleep 600"),
@@ -22,7 +22,7 @@ const KINDS: [(&str, &str); 6] = [
 ];
 
 /// Twenty processes that each become another again and again, two thousand times at most.
-const STORM: &str = "f() { [ $1 -gt 0 ] || exit; sleep 0.002; (f $(($1-1)) &); exit; }; \
+pub(crate) const STORM: &str = "f() { [ $1 -gt 0 ] || exit; sleep 0.002; (f $(($1-1)) &); exit; }; \
     i=0; while [ $i -lt 20 ]; do i=$((i+1)); (f 2000 &); done; sleep 600";
 
 fn nothing_survives(mode: &str) {
@@ -143,7 +143,7 @@ fn twenty_runs_at_once_don_t_touch_each_other() {
 fn a_guard_that_is_gone_is_noticed_and_replaced() {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use saferun_executor::guard::Guard;
-    use saferun_executor::{Containment, GuardProgram, RunId};
+    use saferun_executor::{Containment, GuardProgram, Isolation, RunId};
 
     let program = GuardProgram {
         program: crate::support::example("runner").into(),
@@ -168,7 +168,7 @@ fn a_guard_that_is_gone_is_noticed_and_replaced() {
     rustix::process::pidfd_send_signal(&gone, Signal::KILL).expect("killed");
     assert!(is_gone(&guard, 20));
 
-    let guard = Guard::restart(&id, &program, &*slots).expect("another");
+    let guard = Guard::restart(&id, &program, Isolation::None, &mut *slots).expect("another");
     assert!(!is_gone(&guard, 0));
     slots.shutdown().expect("removed");
     let gone = guard.gone().try_clone_to_owned().expect("a copy");

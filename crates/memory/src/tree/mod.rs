@@ -93,6 +93,11 @@ impl ProcessTable {
         })
     }
 
+    /// Orphans of the trees fall to this process from here on.
+    pub fn set_reaper(&mut self, reaper: u32) {
+        self.reaper = Some(reaper);
+    }
+
     /// Adds a tree by its root. Processes that got away from it are known by having all of
     /// `marks` in their environment, each as `NAME=value`; with no marks none is.
     ///

@@ -42,7 +42,7 @@ pub(super) fn delegate(args: &DelegateArgs) -> Result<Exit, CliError> {
     let guard = if args.dry_run {
         None
     } else {
-        match guarded::enter(settings.containment) {
+        match guarded::enter(&settings) {
             Guarded::Runner(program) => Some(program),
             Guarded::Ended(exit) => return Ok(exit),
         }

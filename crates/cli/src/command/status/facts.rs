@@ -8,7 +8,9 @@ use saferun_memory::{
 };
 
 use super::admissions;
-use crate::args::SettingsArgs;
+use super::tiers::Tiers;
+use crate::args::{ScopeArg, SettingsArgs};
+use crate::command::scope;
 use crate::error::{CliError, plain};
 use crate::settings::{Configuration, Key, Source};
 
@@ -30,6 +32,8 @@ pub(super) struct Facts {
     pub(super) settings: Result<Vec<Setting>, String>,
     /// What a run would do.
     pub(super) plan: Plan,
+    /// Which containment could be had.
+    pub(super) tiers: Tiers,
 }
 
 /// A setting that somebody has made.
@@ -89,8 +93,36 @@ impl Facts {
                 Err(error) => Err(error.to_string()),
             },
             plan: Plan::of(&survey),
+            tiers: tiers(
+                configuration
+                    .ok()
+                    .and_then(|configuration| configuration.layer.scope)
+                    .map_or(ScopeArg::Never, |scope| scope.value),
+                &survey,
+            ),
             reading: survey.reading,
         })
+    }
+}
+
+fn tiers(scope: ScopeArg, survey: &Survey) -> Tiers {
+    let facts = scope::Facts {
+        group: survey.group.clone(),
+        ..scope::Facts::gather(scope)
+    };
+    let if_asked = scope::Facts {
+        asked: true,
+        ..facts.clone()
+    };
+    Tiers {
+        taken: survey.tier,
+        group: survey.group.clone(),
+        isolation: survey
+            .isolation
+            .clone()
+            .map_err(|why| plain(&why.to_string())),
+        scope: scope::decide(&facts),
+        scope_if_asked: scope::decide(&if_asked),
     }
 }
 

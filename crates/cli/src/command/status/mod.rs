@@ -4,6 +4,7 @@ mod admissions;
 mod facts;
 mod json;
 mod text;
+mod tiers;
 
 use std::io::Write;
 

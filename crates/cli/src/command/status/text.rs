@@ -6,6 +6,8 @@ use saferun_executor::BudgetBinding;
 use saferun_memory::{GroupReading, LimitKind, sanitised, show};
 
 use super::facts::{Facts, Plan};
+use super::tiers::rows;
+use crate::error::plain;
 use crate::printable::printable;
 
 /// All of it; `why` adds where each figure comes from.
@@ -18,6 +20,9 @@ pub(super) fn answer(facts: &Facts, why: bool) -> String {
     holders(&mut text, facts);
     settings(&mut text, facts);
     plan(&mut text, facts);
+    if why {
+        contained(&mut text, facts);
+    }
     improve(&mut text, facts);
     text.out
 }
@@ -243,6 +248,16 @@ fn plan(text: &mut Text, facts: &Facts) {
     text.why("the scheduler's own answer for a list of like tasks; more follow as it learns what they need (--task-memory tells it)");
 }
 
+fn contained(text: &mut Text, facts: &Facts) {
+    text.head("How tasks can be contained, the best first");
+    for row in rows(&facts.tiers) {
+        text.line(row.name, &plain(&row.text));
+        if let Some(more) = row.more {
+            text.why(&more);
+        }
+    }
+}
+
 /// How the budget follows from the limit that binds.
 fn derivation(facts: &Facts) -> String {
     let plan = &facts.plan;
@@ -310,8 +325,12 @@ fn improve(text: &mut Text, facts: &Facts) {
 mod tests {
     use std::num::NonZeroUsize;
 
+    use saferun_executor::{GroupStanding, Tier};
+
     use super::super::facts::Setting;
+    use super::super::tiers::Tiers;
     use super::*;
+    use crate::command::scope::Decision;
     use saferun_memory::{Holder, MachineReading, Pressure, SessionUse};
 
     pub(in super::super) fn facts() -> Facts {
@@ -358,6 +377,18 @@ mod tests {
                 brake_margin_bytes: 24 * MIB,
                 cores: NonZeroUsize::new(2).unwrap(),
                 first_starts: 2,
+            },
+            tiers: Tiers {
+                taken: Tier::Tree,
+                group: GroupStanding {
+                    v2: Err("no control groups are mounted here".into()),
+                    v1: Err("this kernel has no memory groups of cgroup v1 mounted".into()),
+                    unified_memory: false,
+                    controllers: Vec::new(),
+                },
+                isolation: Ok(()),
+                scope: Decision::Stay,
+                scope_if_asked: Decision::Stay,
             },
         }
     }

@@ -27,10 +27,28 @@ impl Tree {
     /// The living processes of a slot as of the last search.
     pub(super) fn members(&self, leader: u32) -> BTreeSet<u32> {
         let known = self.table.processes_of(leader).map(|process| process.pid);
-        let orphans = orphans::living_children_of_ours()
+        let orphans = self
+            .living_children()
             .into_iter()
             .filter(|pid| self.owns_orphan(leader, *pid));
         known.chain(orphans).collect()
+    }
+
+    /// The children of whoever orphans fall to: us, or the first process of the namespace.
+    pub(super) fn children(&self) -> Vec<u32> {
+        match self.init {
+            Some(init) => orphans::children_of(init),
+            None => orphans::children_of_ours(),
+        }
+    }
+
+    /// [`Self::children`] without those that have ended.
+    pub(super) fn living_children(&self) -> Vec<u32> {
+        match self.init {
+            // That one takes all statuses at once.
+            Some(init) => orphans::children_of(init),
+            None => orphans::living_children_of_ours(),
+        }
     }
 
     /// Whether a child of ours that carries no marks belongs to this slot: because it is in the
@@ -57,7 +75,7 @@ impl Tree {
         if !self.exclusive {
             return Vec::new();
         }
-        let mut children = orphans::children_of_ours();
+        let mut children = self.children();
         children.retain(|pid| {
             !self.leaders().any(|leader| leader == *pid) && orphans::is_living(*pid, true)
         });
@@ -68,7 +86,7 @@ impl Tree {
     /// was over before its parent ended, or it is becoming another program and shows no
     /// environment for a moment. The next search knows it; what stays unknown is none of ours.
     pub(super) fn has_newcomers(&mut self) -> bool {
-        let mut unknown = orphans::living_children_of_ours();
+        let mut unknown = self.living_children();
         unknown.retain(|pid| !self.leaders().any(|leader| leader == *pid));
         if !unknown.is_empty() {
             let known: BTreeSet<u32> = self

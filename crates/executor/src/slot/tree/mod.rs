@@ -26,7 +26,7 @@ use shares::{Held, Quick, Shares};
 use subreaper::Subreaper;
 
 use super::{RunUsage, SlotId, SlotUsage, Slots, Tier};
-use crate::spawn::{Child, Place, SpawnError, SpawnRequest, Spawner};
+use crate::spawn::{Child, Namespace, Place, SpawnError, SpawnRequest, Spawner};
 
 /// How often newcomers are looked for before what is stopped or killed is left to the next call.
 const ROUNDS: usize = 8;
@@ -59,6 +59,8 @@ pub(crate) struct Tree {
     /// Whether all our children are tasks, what tasks have left, or the guard. A program that
     /// merely links this crate has children of its own, which must not be taken for tasks'.
     exclusive: bool,
+    /// The first process of the namespace that tasks are in: orphans fall to it.
+    init: Option<u32>,
     ended: bool,
     /// Last, as what is left falls to us until the end.
     _subreaper: Subreaper,
@@ -93,6 +95,7 @@ impl Tree {
             unknown: BTreeMap::new(),
             dead: BTreeSet::new(),
             exclusive,
+            init: None,
             ended: false,
             _subreaper: subreaper,
         })
@@ -135,6 +138,14 @@ impl Slots for Tree {
 
     fn notes(&self) -> Vec<String> {
         self.notes.clone()
+    }
+
+    fn enter(&mut self, namespace: Namespace) {
+        // Whatever falls to its first process is a task's.
+        self.exclusive = true;
+        self.init = Some(namespace.init);
+        self.table.set_reaper(namespace.init);
+        self.spawner.enter(namespace);
     }
 
     fn take(&mut self) -> io::Result<SlotId> {

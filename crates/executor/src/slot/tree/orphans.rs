@@ -20,7 +20,15 @@ pub(super) fn is_helper(pid: u32) -> bool {
 
 /// All children of this process, of whichever thread; none where the kernel doesn't list them.
 pub(super) fn children_of_ours() -> Vec<u32> {
-    let Ok(threads) = std::fs::read_dir("/proc/self/task") else {
+    let mut children = children_of("self");
+    children.retain(|pid| !is_helper(*pid));
+    children
+}
+
+/// All children of a process, by its number or `self`; none where it is gone, or where the kernel
+/// doesn't list them.
+pub(super) fn children_of(process: impl std::fmt::Display) -> Vec<u32> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else {
         return Vec::new();
     };
     let mut children = Vec::new();

@@ -31,7 +31,7 @@ use self::limit::Limits;
 use self::slot::{Slot, into_io};
 use super::{GuardedGroup, RunUsage, SlotId, SlotUsage, Slots, Tier};
 use crate::run_id::RunId;
-use crate::spawn::{Child, SpawnError, SpawnRequest, Spawner};
+use crate::spawn::{Child, Namespace, SpawnError, SpawnRequest, Spawner};
 
 /// How long [`Slots::shutdown`] waits.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -143,7 +143,11 @@ fn no_such_slot() -> io::Error {
 }
 
 /// Our own memory group, if groups below it would bind what is in them.
-fn usable(own: &OwnGroups) -> Result<&GroupPath, String> {
+///
+/// # Errors
+///
+/// Why not, in words for a person.
+pub(crate) fn usable(own: &OwnGroups) -> Result<&GroupPath, String> {
     let Some(path) = &own.memory_v1 else {
         return Err("this kernel has no memory groups of cgroup v1 mounted".into());
     };
@@ -203,6 +207,10 @@ impl Slots for CgroupV1 {
 
     fn notes(&self) -> Vec<String> {
         self.notes.clone()
+    }
+
+    fn enter(&mut self, namespace: Namespace) {
+        self.spawner.enter(namespace);
     }
 
     fn take(&mut self) -> io::Result<SlotId> {

@@ -25,7 +25,7 @@ use super::v1::group::{Hierarchy, PREFIX, RunGroup};
 use super::v1::pids;
 use super::{GuardedGroup, RunUsage, SlotId, SlotUsage, Slots, Tier};
 use crate::run_id::RunId;
-use crate::spawn::{Child, SpawnError, SpawnRequest, Spawner};
+use crate::spawn::{Child, Namespace, SpawnError, SpawnRequest, Spawner};
 
 /// How long [`Slots::shutdown`] waits.
 const SHUTDOWN: Duration = Duration::from_secs(2);
@@ -159,6 +159,10 @@ impl Slots for CgroupV2 {
 
     fn notes(&self) -> Vec<String> {
         self.notes.clone()
+    }
+
+    fn enter(&mut self, namespace: Namespace) {
+        self.spawner.enter(namespace);
     }
 
     fn take(&mut self) -> io::Result<SlotId> {
