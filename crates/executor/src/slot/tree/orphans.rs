@@ -41,7 +41,6 @@ pub(super) fn children_of(process: impl std::fmt::Display) -> Vec<u32> {
                 .filter_map(|w| w.parse::<u32>().ok()),
         );
     }
-    children.retain(|pid| !is_helper(*pid));
     children
 }
 
