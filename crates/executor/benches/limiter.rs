@@ -1,4 +1,5 @@
-//! What a limiter costs a task, against a bare semaphore, and whether a long queue stays cheap.
+//! What a limiter costs a task, against a bare semaphore and against streams of futures, and
+//! whether a long queue stays cheap.
 //!
 //! `cargo bench -p saferun-executor --bench limiter [-- quick]`
 //!
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt};
 use saferun_executor::{Limiter, Place};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
@@ -60,6 +62,14 @@ fn main() -> ExitCode {
         ("1000 spawned, 8 at once", small, 1, Load::Spawned),
     ] {
         holds &= pair(what, pairs, tasks, threads, load);
+    }
+
+    println!("\nitems of an iterator, 8 at once, each of which yields once");
+    for (what, stream) in [
+        ("buffer_unordered", unordered as fn(usize) -> Duration),
+        ("buffered, as ordered as map", ordered),
+    ] {
+        beside_stream(what, pairs, small, stream);
     }
 
     println!("\nqueued closures behind one place, all told");
@@ -228,6 +238,66 @@ fn pair(what: &str, pairs: usize, tasks: usize, threads: usize, load: Load) -> b
         shown(&ratio, 2)
     );
     ratio.median <= MOST_RATIO
+}
+
+/// A map of the limiter beside a stream of futures. They do not do the same: a stream polls all
+/// its futures within one task, gives up at a panic, and shares its places with nobody. So the
+/// ratio is told and has no bound.
+fn beside_stream(what: &str, pairs: usize, items: usize, stream: fn(usize) -> Duration) {
+    let each = |time: Duration| time.as_nanos() as f64 / items as f64;
+    let (mut theirs, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..pairs {
+        let mut measure = |first: bool| {
+            if first {
+                theirs.push(each(stream(items)));
+            } else {
+                ours.push(each(mapped(items)));
+            }
+        };
+        measure(round % 2 == 0);
+        measure(round % 2 != 0);
+        ratios.push(ours[round] / theirs[round]);
+    }
+    let [theirs, ours, ratio] = [theirs, ours, ratios].map(Spread::of);
+    println!(
+        "  {what:28} {:.0} ({:.0}..{:.0})  limiter's map {:.0} ({:.0}..{:.0})  ratio {:.2} ({:.2}..{:.2})",
+        theirs.median,
+        theirs.least,
+        theirs.greatest,
+        ours.median,
+        ours.least,
+        ours.greatest,
+        ratio.median,
+        ratio.least,
+        ratio.greatest
+    );
+}
+
+/// As many items of one iterator, eight at once, as a stream gives them.
+fn unordered(count: usize) -> Duration {
+    let begin = cpu_time();
+    let results: Vec<usize> = single().block_on(
+        stream::iter(0..count)
+            .map(yielding)
+            .buffer_unordered(8)
+            .collect(),
+    );
+    assert_eq!(results.len(), count);
+    cpu_time() - begin
+}
+
+/// The same, in the order of the items.
+fn ordered(count: usize) -> Duration {
+    let begin = cpu_time();
+    let results: Vec<usize> =
+        single().block_on(stream::iter(0..count).map(yielding).buffered(8).collect());
+    assert_eq!(results.len(), count);
+    cpu_time() - begin
+}
+
+async fn yielding(number: usize) -> usize {
+    yield_now().await;
+    number
 }
 
 /// Of all threads of this process.

@@ -130,11 +130,12 @@ impl Watched {
 
     /// Of the runner and of the guard, in MiB.
     fn peaks(&self) -> (f64, f64) {
-        let steady = self
-            .others
-            .values()
-            .filter(|(looks, _)| *looks >= GUARD_LOOKS);
-        let guard: u64 = steady.map(|(_, most)| most).sum();
+        // The guard is there from the start to the end. On a busy machine a child on its way to
+        // its command can be seen some times as well, but never as often.
+        let steady = self.others.values().max_by_key(|(looks, _)| *looks);
+        let guard = steady
+            .filter(|(looks, _)| *looks >= GUARD_LOOKS)
+            .map_or(0, |(_, most)| *most);
         let mib = |bytes: u64| bytes as f64 / MIB as f64;
         (mib(self.runner), mib(guard))
     }

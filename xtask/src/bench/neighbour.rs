@@ -44,7 +44,9 @@ struct Scene {
     name: &'static str,
     /// The share of the machine that the neighbour takes.
     share: f64,
-    /// All the commands of the run; `done` and the workload are put in.
+    /// How many seconds its need may take to be free, where that has a bound of its own.
+    free_within: Option<f64>,
+    /// The commands of the run, as arguments of the workload.
     mix: fn(u64) -> Vec<String>,
 }
 
@@ -52,6 +54,7 @@ const SCENES: [Scene; 2] = [
     Scene {
         name: "half is taken in mid-run and given back",
         share: 0.5,
+        free_within: None,
         mix: |seed| {
             let arguments = Mix::hogs(seed).arguments();
             arguments.iter().map(|words| words.join(" ")).collect()
@@ -60,6 +63,7 @@ const SCENES: [Scene; 2] = [
     Scene {
         name: "a neighbour asks while tasks hold all",
         share: 0.3,
+        free_within: Some(1.0),
         // Each grows for four seconds and would hold its memory for four more.
         mix: |_| vec!["hog --peak 150M --seconds 8".to_owned(); 10],
     },
@@ -106,7 +110,7 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
                 .spread("budget before", seen.before)
                 .spread("during", seen.during)
                 .spread("after MiB", seen.after)
-                .spread("yield s", seen.yields)
+                .spread("yield s", seen.yields.clone())
                 .spread("neighbour late s", seen.late)
                 .spread("peak MiB", seen.peaks)
                 .count("kills", seen.kills)
@@ -125,6 +129,10 @@ pub(super) fn run(options: &Options, programs: &Programs) -> Result<Report, Fail
             Spread::of(seen.beyond).greatest,
             1.0,
         );
+        if let Some(most) = scene.free_within {
+            let yields = Spread::of(seen.yields).greatest;
+            state("seconds until its need is free", yields, most);
+        }
     }
     report.notes.push(
         "yield: from the neighbour's start until all others left room for its whole need, which \

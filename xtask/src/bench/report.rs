@@ -125,7 +125,9 @@ impl Value {
     /// As people read it.
     pub(super) fn shown(&self) -> String {
         match self {
-            Value::Spread(spread) if spread.least == spread.greatest => short(spread.median),
+            Value::Spread(spread) if short(spread.least) == short(spread.greatest) => {
+                short(spread.median)
+            }
             Value::Spread(spread) => format!(
                 "{} ({}..{})",
                 short(spread.median),
@@ -275,6 +277,13 @@ mod tests {
         assert_eq!(Spread::of(vec![3.0, 1.0, 2.0]).median, 2.0);
         assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 3.0]).median, 2.5);
         assert!(Spread::of(Vec::new()).median.is_nan());
+    }
+
+    #[test]
+    fn a_range_that_no_digit_shows_is_left_out() {
+        let shown = |values: Vec<f64>| Value::Spread(Spread::of(values)).shown();
+        assert_eq!(shown(vec![2.931, 2.932]), "2.93");
+        assert_eq!(shown(vec![2.91, 2.95]), "2.93 (2.91..2.95)");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::super::report::{Spread, short};
+use super::super::report::{Spread, Value, short};
 use super::contender::Kind;
 use super::figures::{Compared, Figures, Row};
 
@@ -182,11 +182,7 @@ fn bar(drawing: &mut Drawing, middle: f64, row: &Row, axis: &Axis) {
     if !stable {
         drawing.cross(axis.x(greatest) + 12.0, middle);
     }
-    let seconds = if least < greatest {
-        format!("{} ({}..{})", short(median), short(least), short(greatest))
-    } else {
-        short(median)
-    };
+    let seconds = Value::Spread(row.seconds).shown();
     drawing.text_to(SECONDS, text, "", &seconds);
     let stability = format!("{} of {}", row.stable, row.runs.len());
     drawing.text_to(STABLE, text, if stable { "" } else { "bad" }, &stability);
