@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::search::Found;
 use super::setting::{MIB, Manner, Setting};
-use super::world::Step;
+use super::step::Step;
 
 /// Sums over worlds, a row for each manner.
 #[derive(Debug, Default)]

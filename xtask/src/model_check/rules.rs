@@ -3,7 +3,8 @@
 use saferun_scheduler::{Action, EndCause, Exit, GiveUpReason, Outcome, TaskId};
 
 use super::setting::{BUDGET, Setting, Telling};
-use super::world::{Place, Task, World};
+use super::task::{Place, Task};
+use super::world::World;
 
 /// Checks an action before it is carried out. `champion` was it before the event.
 pub(super) fn check_action(
@@ -89,6 +90,10 @@ pub(super) fn check_action(
 /// Nothing is started beside others where what was read of them leaves no room; and where every peak
 /// is known and nothing may be ended, the peaks of all that run fit.
 fn check_room(world: &World, task: &Task, setting: &Setting) -> Result<(), String> {
+    let active = world.tasks.iter().filter(|task| task.is_active()).count();
+    if setting.limit().is_some_and(|most| active >= most) {
+        return Err(format!("started beside {active}, which are enough"));
+    }
     let mut live = world
         .tasks
         .iter()

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::digest::digest;
 use super::setting::Setting;
-use super::world::{Step, World};
+use super::step::Step;
+use super::world::World;
 
 /// What the search of one world showed.
 #[derive(Debug, Default)]

@@ -1,8 +1,9 @@
 //! Which worlds there are.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
-use saferun_scheduler::{Config, Preempt, Strategy};
+use saferun_scheduler::{Config, Hint, Order, Preempt, Strategy};
 
 pub(super) const MIB: u64 = 1 << 20;
 /// What all tasks together may use.
@@ -12,6 +13,9 @@ pub(super) const FOREIGN: u64 = 250 * MIB;
 
 /// Small beside anything; more than half, so that no two fit; and more than there is.
 const SIZES: [u64; 3] = [100 * MIB, 340 * MIB, 700 * MIB];
+
+/// How long tasks took before, in worlds where that is known.
+const LIFE: Duration = Duration::from_millis(60);
 
 /// How far the search goes.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +34,47 @@ pub(super) enum Telling {
     Peaks,
     /// That none may be run a second time.
     OnceOnly,
+    /// What each needed before, and it needs the same now,
+    Right,
+    /// or twice as much in twice the time,
+    TooLow,
+    /// or half as much in a tenth of the time.
+    TooHigh,
+}
+
+impl Telling {
+    /// All of them.
+    const ALL: [Self; 6] = [
+        Self::Nothing,
+        Self::Peaks,
+        Self::OnceOnly,
+        Self::Right,
+        Self::TooLow,
+        Self::TooHigh,
+    ];
+
+    /// Whether earlier runs are known.
+    #[cfg(test)]
+    pub(super) fn is_hint(self) -> bool {
+        matches!(self, Self::Right | Self::TooLow | Self::TooHigh)
+    }
+
+    /// What earlier runs say of a task with that peak: growth in two equal steps.
+    pub(super) fn hint(self, peak: u64) -> Option<Hint> {
+        let (peak_bytes, duration) = match self {
+            Self::Nothing | Self::Peaks | Self::OnceOnly => return None,
+            Self::Right => (peak, LIFE),
+            Self::TooLow => (peak / 2, LIFE / 2),
+            Self::TooHigh => (peak * 2, LIFE * 10),
+        };
+        let half = Hint::STEPS / 2;
+        Some(Hint {
+            peak_bytes,
+            // The larger of two tasks is the longer one too.
+            duration: duration + Duration::from_millis(peak / MIB),
+            curve: std::array::from_fn(|step| if step < half { 128 } else { 255 }),
+        })
+    }
 }
 
 /// How tasks are admitted and ended, as a line of the report.
@@ -39,6 +84,10 @@ pub(super) struct Manner {
     strategy: Plan,
     preempt: Grade,
     pub(super) brake: bool,
+    /// Tried in the order of arrival, not the longest first.
+    fifo: bool,
+    /// At most so many at once.
+    limit: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +104,7 @@ enum Grade {
     Never,
 }
 
-const MANNERS: [Manner; 8] = [
+const MANNERS: [Manner; 11] = [
     manner("continuous last", Plan::Continuous, Grade::Last, true),
     manner("continuous eager", Plan::Continuous, Grade::Eager, true),
     manner("continuous never", Plan::Continuous, Grade::Never, true),
@@ -64,6 +113,18 @@ const MANNERS: [Manner; 8] = [
     manner("last, no brake", Plan::Continuous, Grade::Last, false),
     manner("eager, no brake", Plan::Continuous, Grade::Eager, false),
     manner("never, no brake", Plan::Continuous, Grade::Never, false),
+    Manner {
+        fifo: true,
+        ..manner("last, fifo", Plan::Continuous, Grade::Last, true)
+    },
+    Manner {
+        limit: Some(2),
+        ..manner("eager, 2 at once", Plan::Continuous, Grade::Eager, true)
+    },
+    Manner {
+        limit: Some(1),
+        ..manner("batch, 1 at once", Plan::Batch, Grade::Last, true)
+    },
 ];
 
 const fn manner(name: &'static str, strategy: Plan, preempt: Grade, brake: bool) -> Manner {
@@ -72,6 +133,8 @@ const fn manner(name: &'static str, strategy: Plan, preempt: Grade, brake: bool)
         strategy,
         preempt,
         brake,
+        fifo: false,
+        limit: None,
     }
 }
 
@@ -103,7 +166,7 @@ impl Setting {
         }
         let mut all = Vec::new();
         for manner in MANNERS {
-            for telling in [Telling::Nothing, Telling::Peaks, Telling::OnceOnly] {
+            for telling in Telling::ALL {
                 all.extend(lists.iter().map(|peaks| Self {
                     manner,
                     telling,
@@ -124,6 +187,12 @@ impl Setting {
             },
             preempt: self.preempt(),
             brake: self.manner.brake,
+            order: if self.manner.fifo {
+                Order::Fifo
+            } else {
+                Order::Longest
+            },
+            concurrency: self.limit().and_then(NonZeroUsize::new),
             // Cores are no matter here.
             cores: NonZeroUsize::MIN.saturating_add(63),
             ..Config::default()
@@ -135,6 +204,14 @@ impl Setting {
             Grade::Last => Preempt::Last,
             Grade::Eager => Preempt::Eager,
             Grade::Never => Preempt::Never,
+        }
+    }
+
+    /// How many may run at once, if that is bounded by a number.
+    pub(super) fn limit(&self) -> Option<usize> {
+        match self.manner.strategy {
+            Plan::Sequential => Some(1),
+            Plan::Continuous | Plan::Batch => self.manner.limit,
         }
     }
 

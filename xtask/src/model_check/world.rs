@@ -3,89 +3,25 @@
 
 use std::time::Duration;
 
-use saferun_scheduler::{
-    Action, Event, Exit, Outcome, Reading, Scheduler, TaskId, TaskReading, TaskSpec,
-};
+use saferun_scheduler::{Action, Event, Exit, Reading, Scheduler, TaskId, TaskReading, TaskSpec};
 
 use super::rules;
 use super::setting::{BUDGET, FOREIGN, MIB, Setting, Telling};
+use super::step::Step;
+use super::task::{GROWN, Place, Task};
 
-/// A task has its whole peak after so many steps of growth.
-const GROWN: u8 = 2;
 /// So many readings may pass between the order to end an attempt and its exit.
 const LATENESS: u8 = 1;
 /// Others keep the memory that they take for at most so many readings.
-const FOREIGN_READINGS: u8 = 4;
+pub(super) const FOREIGN_READINGS: u8 = 4;
 /// The time between two readings.
 const TICK: Duration = Duration::from_millis(20);
 /// The system has so much above the budget before the kernel kills, where nothing brakes.
 const RESERVE: u64 = 24 * MIB;
-/// No run of these worlds takes so long.
+/// A run that was suspended goes on after so long.
+const SUSPENSION: Duration = Duration::from_secs(30);
+/// No run of these worlds takes so long, suspensions apart.
 const ENDLESS: Duration = Duration::from_secs(60);
-
-/// One thing that can happen. Tasks are numbered from 0 in the order of their arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// 20 ms pass; those whose bit is set grow as far as there is room; memory is read, or can't
-    /// be.
-    Read { grow: u8, readable: bool },
-    /// A task's attempt ends.
-    Exit { task: u8, exit: Exit },
-    /// The checkpoint between two batches is reported.
-    Checkpoint,
-    /// Others take memory.
-    Take,
-    /// They give it back.
-    GiveBack,
-    /// Somebody wants the run to end.
-    Stop,
-}
-
-/// Where a task is, as its driver sees it.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Place {
-    Waiting,
-    Running,
-    Frozen,
-    /// It was told to end; it takes at most so many more readings.
-    Ending(u8),
-    Final(Outcome),
-}
-
-/// A task as the world knows it.
-#[derive(Debug, Clone)]
-pub(super) struct Task {
-    pub(super) peak: u64,
-    pub(super) place: Place,
-    /// Steps of growth behind it, in this attempt.
-    pub(super) grown: u8,
-    /// What it has of the next step, in bytes, where there was no room for all of it.
-    part: u64,
-    /// What it used when memory was last read.
-    pub(super) read: u64,
-    /// It wanted to grow at the last reading, and there was no room.
-    pub(super) held: bool,
-    /// Readings for which it may still do nothing.
-    pub(super) pauses: u8,
-    pub(super) attempts: u32,
-}
-
-impl Task {
-    pub(super) fn is_active(&self) -> bool {
-        matches!(
-            self.place,
-            Place::Running | Place::Frozen | Place::Ending(_)
-        )
-    }
-
-    pub(super) fn uses(&self) -> u64 {
-        if self.is_active() {
-            self.peak * u64::from(self.grown) / u64::from(GROWN) + self.part
-        } else {
-            0
-        }
-    }
-}
 
 /// The state of everything.
 #[derive(Debug, Clone)]
@@ -93,10 +29,12 @@ pub(super) struct World {
     pub(super) scheduler: Scheduler,
     pub(super) tasks: Vec<Task>,
     now: Duration,
-    mishaps: u8,
+    pub(super) mishaps: u8,
     /// For how many readings others have held memory, if they do.
-    foreign: Option<u8>,
-    checkpoint: bool,
+    pub(super) foreign: Option<u8>,
+    pub(super) checkpoint: bool,
+    /// For how long it was suspended in all.
+    suspended: Duration,
     pub(super) stopped: bool,
     /// Exits that nobody had asked for.
     pub(super) exits: u64,
@@ -112,6 +50,7 @@ impl World {
             mishaps: setting.bounds.mishaps,
             foreign: None,
             checkpoint: false,
+            suspended: Duration::ZERO,
             stopped: false,
             exits: 0,
         };
@@ -132,7 +71,7 @@ impl World {
                 restartable: setting.telling != Telling::OnceOnly,
                 retries: 1,
                 kind: None,
-                hint: None,
+                hint: setting.telling.hint(peak),
             };
             world.on(Event::Added(spec), None, setting)?;
         }
@@ -161,81 +100,6 @@ impl World {
         BUDGET - self.foreign.map_or(0, |_| FOREIGN)
     }
 
-    /// Everything that may happen now.
-    pub(super) fn steps(&self) -> Vec<Step> {
-        if self.checkpoint {
-            return vec![Step::Checkpoint];
-        }
-        let mut steps = Vec::new();
-        for (task, state) in (0..).zip(&self.tasks) {
-            let mut exit = |exit| steps.push(Step::Exit { task, exit });
-            let ready = state.grown == GROWN;
-            match state.place {
-                Place::Waiting | Place::Final(_) => continue,
-                Place::Running if ready => {
-                    exit(Exit::Success);
-                    if self.mishaps > 0 {
-                        exit(Exit::Failure);
-                    }
-                }
-                // It may be done before the order to end reaches it.
-                Place::Ending(_) => {
-                    exit(Exit::Ended);
-                    if ready {
-                        exit(Exit::Success);
-                    }
-                }
-                Place::Running | Place::Frozen => {}
-            }
-            if self.mishaps > 0 {
-                exit(Exit::Victim);
-            }
-        }
-        self.add_readings(&mut steps);
-        if self.mishaps > 0 && !self.stopped {
-            steps.push(Step::Stop);
-        }
-        match self.foreign {
-            Some(_) => steps.push(Step::GiveBack),
-            None if self.mishaps > 0 => steps.push(Step::Take),
-            None => {}
-        }
-        steps
-    }
-
-    /// The readings before which each task either grows or pauses, as it may.
-    fn add_readings(&self, steps: &mut Vec<Step>) {
-        if self.foreign == Some(FOREIGN_READINGS) {
-            return;
-        }
-        let (mut must, mut may) = (0_u8, 0_u8);
-        for (number, task) in self.tasks.iter().enumerate() {
-            let bit = 1 << number;
-            match task.place {
-                Place::Ending(0) => return,
-                Place::Running if task.grown == GROWN && task.pauses == 0 => return,
-                Place::Running if task.grown < GROWN && task.pauses == 0 => must |= bit,
-                Place::Running if task.grown < GROWN => may |= bit,
-                _ => {}
-            }
-        }
-        // Every subset of those that may, the largest first.
-        let mut subset = may;
-        loop {
-            let grow = must | subset;
-            let readable = true;
-            steps.push(Step::Read { grow, readable });
-            if self.mishaps > 0 {
-                let readable = false;
-                steps.push(Step::Read { grow, readable });
-            }
-            if subset == 0 {
-                return;
-            }
-            subset = (subset - 1) & may;
-        }
-    }
-
     /// Lets one of [`World::steps`] happen.
     ///
     /// # Errors
@@ -245,7 +109,7 @@ impl World {
             Step::Read { grow, readable } => {
                 self.mishaps -= u8::from(!readable);
                 self.now += TICK;
-                if self.now > ENDLESS {
+                if self.now > ENDLESS + self.suspended {
                     return Err("the run does not end".into());
                 }
                 self.foreign = self.foreign.map(|readings| readings + 1);
@@ -272,6 +136,13 @@ impl World {
             }
             Step::GiveBack => {
                 self.foreign = None;
+                Ok(())
+            }
+            Step::Suspend => {
+                // Tasks and memory are as they were: only the clock has gone on.
+                self.mishaps -= 1;
+                self.now += SUSPENSION;
+                self.suspended += SUSPENSION;
                 Ok(())
             }
             Step::Stop => {
