@@ -2,8 +2,9 @@
 //! version 2, that of the whole machine, and page out to swap.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use saferun_testbed::size::MIB;
@@ -179,19 +180,29 @@ impl Who {
     }
 }
 
-/// A shell with a long text in a variable, which waits for a line before it looks at it again.
+/// Holds memory without touching it until its input is closed, then reads all of it.
+pub(crate) fn hold() -> ExitCode {
+    let held: Vec<u64> = (0..IDLE / 8).collect();
+    println!("ready");
+    let read = io::stdin().read_to_end(&mut Vec::new());
+    let sum = held
+        .iter()
+        .fold(0, |sum: u64, word| sum.wrapping_add(*word));
+    println!("{sum}");
+    match read {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// A process that holds memory and sleeps.
 struct Idle(Child);
 
 impl Idle {
     fn start(who: &Who) -> Result<Self, Failure> {
-        let script = format!(
-            "text=$(dd if=/dev/zero bs=1M count={} 2>/dev/null | tr '\\0' x); echo ready; \
-             read line; echo ${{#text}}",
-            IDLE / MIB
-        );
         let mut child = who
             .command(Path::new(ROOT))
-            .args(["sh", "-c", &script])
+            .args(["/bin/vm-tests", "hold"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -206,19 +217,18 @@ impl Idle {
     /// Has it read all that it holds, and says how long that took.
     fn wake(&mut self) -> Result<Duration, Failure> {
         let start = Instant::now();
-        // Its end of the line.
         drop(self.0.stdin.take());
-        let length = line(&mut self.0)?;
-        match length == IDLE.to_string() {
+        let sum = line(&mut self.0)?;
+        let count = IDLE / 8;
+        match sum == (count * (count - 1) / 2).to_string() {
             true => Ok(start.elapsed()),
-            false => Err(format!("{length:?} bytes came back").into()),
+            false => Err(format!("what came back is not what went: {sum:?}").into()),
         }
     }
 }
 
 /// What it says in one line.
 fn line(child: &mut Child) -> Result<String, Failure> {
-    use std::io::Read;
     let stream = child.stdout.as_mut().ok_or("no output")?;
     let mut text = Vec::new();
     let mut byte = [0];

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     match chore.to_str() {
         Some("work") => saferun_testbed::workload::main(rest),
         Some("tests") => tests(&rest),
+        Some("hold") => cleanup::hold(),
         Some("chaos") => match chaos::run(&rest) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
