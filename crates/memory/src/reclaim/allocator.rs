@@ -77,10 +77,16 @@ fn unused(heap: HeapUse) -> u64 {
 }
 
 /// What this process holds; `None` where it can't be read.
+#[cfg(unix)]
 fn resident() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split(' ').nth(1)?.parse().ok()?;
     pages.checked_mul(rustix::param::page_size() as u64)
+}
+
+#[cfg(not(unix))]
+fn resident() -> Option<u64> {
+    None
 }
 
 #[cfg(test)]
