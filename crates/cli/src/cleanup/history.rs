@@ -1,9 +1,12 @@
 //! The record of earlier runs, as a step.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use saferun_history::store::{Expired, Retention, Store};
 use saferun_memory::reclaim::{About, Outcome, Prospect, Step, Taken};
+use saferun_memory::sanitised;
 
 use super::disk;
 use crate::command::history;
@@ -32,6 +35,22 @@ impl History {
     fn expired(&self) -> Result<(Store, Retention, Expired), Outcome> {
         let none = || Outcome::nothing("there is no record of earlier runs");
         let path = self.path.as_deref().ok_or_else(none)?;
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(_) => {}
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return Err(none()),
+            Err(cause)
+                if matches!(
+                    cause.kind(),
+                    ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem
+                ) =>
+            {
+                return Err(Outcome::refused(
+                    format!("{} can't be opened: {cause}", sanitised(path.as_os_str())),
+                    "run it as the user whose record that is, or set HOME to your own",
+                ));
+            }
+            Err(cause) => return Err(Outcome::failed(cause.to_string())),
+        }
         let failed = |error: saferun_history::store::StoreError| Outcome::failed(error.to_string());
         let store = Store::open_existing(path)
             .map_err(failed)?
