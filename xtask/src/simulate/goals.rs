@@ -153,8 +153,7 @@ impl Goal {
     /// By what the makespan may be passed: medians of some dozen runs are off by some percent.
     pub(crate) const TOLERANCE: f64 = 1.10;
 
-    /// Whether a median makespan over the bound is good enough. Nothing is too fast, but the
-    /// clairvoyant has to be as clairvoyant as that one was, and the others as slow.
+    /// Whether a median makespan over the bound is good enough; nothing is too fast.
     pub(crate) fn is_met(&self, over_bound: f64) -> bool {
         over_bound <= Self::TOLERANCE * self.over_bound
     }

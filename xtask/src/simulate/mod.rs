@@ -77,7 +77,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "longest")]
     order: Tried,
     /// Tell the scheduler of each task what it needs, off by so many percent; may be repeated
-    /// [default: both nothing and 10]
+    /// [default: 10; rows that are told nothing stand beside it]
     #[arg(long, value_name = "PERCENT")]
     warm: Vec<u32>,
     /// Change one thing and measure at each value
@@ -86,7 +86,8 @@ pub(crate) struct Arguments {
     /// Measure whatever has a floor, and fail where it is missed by more than 10 %
     #[arg(long, conflicts_with_all = ["sweep", "budget", "preempt", "strategy", "jobs", "warm"])]
     check: bool,
-    /// Run 1,000 tasks, 10,000 and so on up to so many, and say what a decision costs
+    /// Run 1,000 tasks, 10,000 and so on up to so many, told nothing and as --warm says, and say
+    /// what a decision costs
     #[arg(long, value_name = "TASKS", conflicts_with_all = ["sweep", "check", "budget", "jobs"])]
     scale: Option<usize>,
     /// Print JSON instead of a table
@@ -115,12 +116,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::from(u8::from(missed > 0)));
     }
     if let Some(most) = arguments.scale {
-        let known = match arguments.warm.is_empty() {
-            true => vec![None, Some(USUALLY_OFF)],
-            false => arguments.warm.iter().copied().map(Some).collect(),
-        };
+        let warm = arguments.warm.iter().copied().map(Some);
+        let known = std::iter::once(None).chain(warm);
         let grade = arguments.preempt.unwrap_or(Grade::Last);
-        let ways: Vec<_> = known.into_iter().map(|warm| (grade, warm)).collect();
+        let ways: Vec<_> = known.map(|warm| (grade, warm)).collect();
         println!("seed {}", arguments.first_seed);
         scale::scale(most, &ways, &conditions);
         return Ok(ExitCode::SUCCESS);
