@@ -91,6 +91,71 @@ fn secrets_and_the_environment_are_not_stored() {
 }
 
 #[test]
+fn the_size_of_each_tasks_own_file_is_known_and_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let file = |name: &str, bytes: usize| {
+        std::fs::write(dir.path().join(name), vec![b'a'; bytes]).unwrap();
+    };
+    for mib in 1..=8 {
+        file(&format!("f{mib}"), mib << 20);
+    }
+    let mut run = with_history(dir.path(), &state);
+    run.args(["run", "cksum", "{}", ":::"])
+        .args((1..=8).map(|mib| format!("f{mib}")));
+    assert!(output(run).status.success());
+    let lines: String = rows(dir.path(), &state)
+        .into_iter()
+        .map(|mut row| {
+            let name = row["items"][0].as_str().unwrap();
+            let mib: u64 = name.trim_start_matches('f').parse().unwrap();
+            assert_eq!(row["input_bytes"], mib << 20, "{row}");
+            // What a program would need that holds its input ten times.
+            row["peak_bytes"] = ((10 * mib + 5) << 20).into();
+            format!("{row}\n")
+        })
+        .collect();
+    let taught = dir.path().join("taught");
+    let mut import = with_history(dir.path(), &taught);
+    import.args(["history", "import", "-"]);
+    assert!(with_input(import, lines.as_bytes()).status.success());
+    file("small", 1 << 20);
+    file("big", 24 << 20);
+    let explain = |name: &str| {
+        let mut explain = with_history(dir.path(), &taught);
+        explain.args([
+            "history", "explain", "--json", "--", "cksum", "{}", ":::", name,
+        ]);
+        let said: serde_json::Value =
+            serde_json::from_str(&stdout(&output(explain))).expect("an object");
+        assert_eq!(said["from"], "template", "{said}");
+        said["reserve_bytes"].as_u64().unwrap() >> 20
+    };
+    let (small, big) = (explain("small"), explain("big"));
+    assert!((15..60).contains(&small), "{small} MiB");
+    assert!(big > 150, "{big} MiB");
+}
+
+#[test]
+fn no_form_of_a_secret_is_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let mut run = with_history(dir.path(), &state);
+    run.args(["run", "sh", "-c", "PGPASSWORD='hidden1 hidden2' true; : {}"])
+        .args(["sh", "--token=hidden3", "--api-key", "hidden4"])
+        .args(["postgres://me:hidden5@host/db", "AKIAHIDDEN6HIDDEN6AB"])
+        .args(["-u", "me:hidden7", "https://h/?a=1&token=hidden8"])
+        .args([":::", "SECRET=hidden9", "{\"password\":\"hidden10\"}"]);
+    output(run);
+    assert_eq!(rows(dir.path(), &state).len(), 2);
+    for entry in std::fs::read_dir(state.join("saferun")).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let text = String::from_utf8_lossy(&bytes).to_lowercase();
+        assert!(!text.contains("hidden"), "{text}");
+    }
+}
+
+#[test]
 fn a_run_can_do_without() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("state");

@@ -42,12 +42,18 @@ const LEAST_KEY: usize = 16;
 
 /// The words of a command without the values that look like secrets: those of options and
 /// variables named like secrets (`--token X`, `--token=X`, `TOKEN=X`, `Authorization: X`),
-/// passwords within addresses, and keys of well-known services.
+/// passwords within addresses and after `-u USER:`, and keys of well-known services.
 pub fn redact<S: AsRef<str>>(words: &[S]) -> Vec<String> {
     let mut out = Vec::with_capacity(words.len());
     let mut value_follows = false;
+    let mut user_follows = false;
     for word in words {
         let word = word.as_ref();
+        let is_user = std::mem::replace(&mut user_follows, word == "-u" || word == "--user");
+        if is_user && let Some((user, _)) = word.split_once(':') {
+            out.push(format!("{user}:{HIDDEN}"));
+            continue;
+        }
         if value_follows && !word.starts_with("--") {
             out.push(HIDDEN.to_owned());
             value_follows = false;
@@ -64,9 +70,18 @@ fn redact_word(word: &str) -> String {
     // A line for the shell holds words of its own; blanks stay as they are.
     let mut out = String::with_capacity(word.len());
     let mut value_follows = false;
+    // The quote that the end of a hidden value is waited for.
+    let mut open_quote = None;
     for piece in word.split_inclusive(char::is_whitespace) {
         let text = piece.trim_end();
         let blanks = &piece[text.len()..];
+        if let Some(quote) = open_quote {
+            if text.contains(quote) {
+                open_quote = None;
+                out.push_str(blanks);
+            }
+            continue;
+        }
         if text.is_empty() {
             out.push_str(piece);
             continue;
@@ -78,22 +93,25 @@ fn redact_word(word: &str) -> String {
                 .any(|s| text.eq_ignore_ascii_case(s));
             out.push_str(if scheme { text } else { HIDDEN });
             value_follows = scheme;
+            open_quote = unclosed(text).filter(|_| !scheme);
         } else {
             value_follows = is_secret_name(text)
                 && (text.ends_with(':') || (text.starts_with('-') && !text.contains('=')));
             out.push_str(&redact_text(text));
+            open_quote = secret_value(text).and_then(unclosed);
         }
-        out.push_str(blanks);
+        // The blanks within a hidden value are hidden with it.
+        if open_quote.is_none() {
+            out.push_str(blanks);
+        }
     }
     out
 }
 
 fn redact_text(text: &str) -> String {
-    if let Some((name, value)) = text.split_once('=')
-        && !value.is_empty()
-        && is_secret_name(name)
-    {
-        return format!("{name}={HIDDEN}");
+    if let Some(value) = secret_value(text) {
+        let before = text.strip_suffix(value).unwrap_or_default();
+        return format!("{before}{HIDDEN}");
     }
     if let Some(hidden) = without_password(text) {
         return hidden;
@@ -104,6 +122,28 @@ fn redact_text(text: &str) -> String {
         return text.replace(bare, HIDDEN);
     }
     text.to_owned()
+}
+
+/// What follows a secret's name and `=` or `:`, to the end: `NAME=X`, `a=1&token=X`,
+/// `{"password":"X"}`.
+fn secret_value(text: &str) -> Option<&str> {
+    // Changes no byte's place.
+    let lower = text.to_ascii_lowercase();
+    let value = |name: &&str| {
+        let after = lower.find(*name)? + name.len();
+        let rest = text.get(after..)?;
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "_-\"'".contains(c);
+        let value = rest.trim_start_matches(is_name).strip_prefix(['=', ':'])?;
+        (!value.is_empty()).then_some(value)
+    };
+    let found = SECRET_NAMES.iter().filter_map(value);
+    found.max_by_key(|value| value.len())
+}
+
+/// The quote that a value begins with and doesn't end.
+fn unclosed(value: &str) -> Option<char> {
+    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    (!value.get(1..)?.contains(quote)).then_some(quote)
 }
 
 /// `scheme://user:password@host` without the password.
@@ -150,6 +190,27 @@ mod tests {
             (
                 &["sh", "-c", "TOKEN=abc  run --secret x y"],
                 "sh -c TOKEN=***  run --secret *** y",
+            ),
+            (
+                &["sh", "-c", "PGPASSWORD='a b  c' psql; x --token \"d e\" f"],
+                "sh -c PGPASSWORD=*** psql; x --token *** f",
+            ),
+            (&["curl", "-u", "me:pw", "x"], "curl -u me:*** x"),
+            (
+                &["curl", "https://h/?a=1&access_token=pw"],
+                "curl https://h/?a=1&access_token=***",
+            ),
+            (
+                &["curl", "-d", "{\"password\":\"pw\"}"],
+                "curl -d {\"password\":***",
+            ),
+            (
+                &[
+                    "env",
+                    "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI",
+                    "AKIAIOSFODNN7EXAMPLE",
+                ],
+                "env AWS_SECRET_ACCESS_KEY=*** ***",
             ),
         ] {
             assert_eq!(redact(words).join(" "), expected);
