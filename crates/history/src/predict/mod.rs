@@ -27,6 +27,10 @@ use selector::{Choice, Selector};
 const BUMP: f64 = 1.2;
 /// A curve moves towards the latest one by at least this part.
 const CURVE_PART: f32 = 0.25;
+/// The latest rows of the same task whose peaks are averaged.
+const LATEST_PEAKS: usize = 5;
+/// Inputs that differ by less than this part are the same for all that is known of a task.
+const SAME_INPUT: f64 = 0.1;
 /// The rows nearest in input whose durations are averaged.
 const NEAREST_DURATIONS: usize = 5;
 
@@ -77,6 +81,9 @@ pub struct Needed {
 pub struct Prediction {
     /// What to set aside, in bytes.
     pub peak_bytes: u64,
+    /// What it is most likely to use, in bytes: without what is set aside for the case that it
+    /// uses more. Who packs tasks and watches them wants this figure.
+    pub likely_bytes: u64,
     /// How long it is expected to take, in seconds; `None` where nothing is known.
     pub seconds: Option<f64>,
     /// How its use is expected to go, in parts of the peak.
@@ -98,6 +105,20 @@ struct Known {
     curve: Option<Curve>,
     curves: u32,
     used: u64,
+}
+
+impl Known {
+    /// Whether this key may answer before a less specific one. The very same task says more of
+    /// itself after one row than all others of its template, unless its input has changed.
+    fn is_enough(&self, level: Level, input: Option<f64>) -> bool {
+        let same = || match (self.selector.rows().back().map(|row| row.input), input) {
+            (Some(Some(before)), Some(now)) => (before - now).abs() <= SAME_INPUT * before.max(now),
+            (Some(before), now) => before.is_none() && now.is_none(),
+            (None, _) => false,
+        };
+        let is_task = matches!(level, Level::Command | Level::Items);
+        self.selector.count() >= level.enough() || (is_task && same())
+    }
 }
 
 /// Learns what tasks need and says what the next one will need. Its memory is bounded by
@@ -138,7 +159,7 @@ impl Predictor {
         // Where no key has enough, the most specific one that has anything.
         let found = self
             .known_keys(question)
-            .find(|(level, known)| known.selector.count() >= level.enough())
+            .find(|(level, known)| known.is_enough(*level, input))
             .or_else(|| self.known_keys(question).next());
         if let Some((level, known)) = found
             && let Some(choice) = known.selector.choose(input, &self.pool)
@@ -151,6 +172,7 @@ impl Predictor {
             Some(choice) => answer(choice, &self.firsts, Level::Prior, None, Curve::FLAT),
             None => Prediction {
                 peak_bytes: self.options.first_guess_bytes,
+                likely_bytes: self.options.first_guess_bytes,
                 seconds: None,
                 curve: Curve::FLAT,
                 level: Level::Prior,
@@ -267,6 +289,7 @@ fn answer(
     Prediction {
         // A cast from floating point saturates.
         peak_bytes: choice.bytes.ceil() as u64,
+        likely_bytes: likely(selector, level).unwrap_or(choice.bytes).ceil() as u64,
         seconds,
         curve,
         level,
@@ -277,6 +300,16 @@ fn answer(
             .copied()
             .unwrap_or("the largest so far"),
     }
+}
+
+/// The mean of the latest peaks of the very same task; `None` where tasks differ.
+fn likely(selector: &Selector, level: Level) -> Option<f64> {
+    if !matches!(level, Level::Command | Level::Items) {
+        return None;
+    }
+    let latest = selector.rows().iter().rev().take(LATEST_PEAKS);
+    let count = latest.len() as f64;
+    (count > 0.0).then(|| latest.map(|row| row.peak).sum::<f64>() / count)
 }
 
 /// The geometric mean of the durations of those nearest in input, or of the latest.

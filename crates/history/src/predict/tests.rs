@@ -51,6 +51,28 @@ fn the_most_specific_key_with_enough_evidence_answers() {
 }
 
 #[test]
+fn one_row_of_the_same_task_says_more_than_all_others_of_its_template() {
+    let mut predictor = Predictor::default();
+    for n in 0..24 {
+        predictor.learn(&question(n, 1, None), &needed(10 * (n + 1)));
+        predictor.learn(&question(100 + n, 2, Some(n * MIB)), &needed(10 * (n + 1)));
+    }
+    for n in 0..24 {
+        let answer = predictor.predict(&question(n, 1, None));
+        assert_eq!((answer.level, answer.evidence), (Level::Command, 1));
+        assert_eq!(answer.likely_bytes, 10 * (n + 1) * MIB);
+        assert!(answer.peak_bytes >= answer.likely_bytes);
+    }
+    // Another input than that time: what is known of other inputs says more.
+    let other = predictor.predict(&question(105, 2, Some(20 * MIB)));
+    assert_eq!((other.level, other.evidence), (Level::Template, 24));
+    assert!(
+        (190 * MIB..270 * MIB).contains(&other.peak_bytes),
+        "{other:?}"
+    );
+}
+
+#[test]
 fn attempts_cut_short_never_shrink_what_is_expected() {
     let mut predictor = Predictor::default();
     let task = question(1, 1, None);

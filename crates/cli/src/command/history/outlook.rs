@@ -73,7 +73,7 @@ impl Outlook {
             false => 0,
         };
         self.is_over = self.short_ones >= SHORT_ONES;
-        (prediction.level != Level::Prior).then(|| hint(&prediction, seconds))
+        (prediction.level != Level::Prior).then(|| hint(&prediction, seconds, restartable))
     }
 
     fn opened(&self) -> Option<Opened> {
@@ -138,9 +138,14 @@ impl Opened {
     }
 }
 
-fn hint(prediction: &Prediction, seconds: f64) -> Hint {
+/// What may be ended when it uses more than was thought is packed by what it is likely to use;
+/// what may not has the peak reserved that covers the doubt.
+fn hint(prediction: &Prediction, seconds: f64, restartable: bool) -> Hint {
     Hint {
-        peak_bytes: prediction.peak_bytes,
+        peak_bytes: match restartable {
+            true => prediction.likely_bytes,
+            false => prediction.peak_bytes,
+        },
         duration: Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX),
         curve: prediction
             .curve
@@ -186,7 +191,9 @@ mod tests {
         Store::open(&path).unwrap().add(&rows, &kept).unwrap();
         let mut outlook = Outlook::of(path, false);
         let hint = outlook.hint(&known.question(), true).unwrap();
-        assert!(hint.peak_bytes >= 100 << 20 && hint.peak_bytes < 150 << 20);
+        assert_eq!(hint.peak_bytes, 100 << 20);
+        let reserved = outlook.hint(&known.question(), false).unwrap().peak_bytes;
+        assert!(reserved > 100 << 20 && reserved < 150 << 20);
         assert_eq!(hint.duration.as_secs_f64().round(), 2.0);
         let other = row(&words("work 3")).question();
         assert_eq!(outlook.hint(&other, true), None);
