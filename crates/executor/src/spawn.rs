@@ -15,6 +15,8 @@ mod clone;
 mod namespace;
 #[expect(unsafe_code, reason = "raw signal calls, before and without a runtime")]
 pub(crate) mod signals;
+#[expect(unsafe_code, reason = "clone without fork needs it")]
+mod stand_in;
 
 use child::Signals;
 pub(crate) use clone::adopt;

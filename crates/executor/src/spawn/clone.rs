@@ -11,8 +11,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use super::child::{Context, STEP_EXEC, STEP_WORKDIR, Signals, child};
-use super::namespace::{Founding, STEP_MAP, STEP_MOUNT, Way, enter};
+use super::namespace::{Founding, STEP_MAP, STEP_MOUNT, Way};
 use super::signals::BlockedSignals;
+use super::stand_in::send_stand_in;
 
 /// What becomes of the child, prepared by the parent.
 pub(super) struct Plan<'a> {
@@ -78,11 +79,11 @@ pub(super) enum Step {
 /// and one for the stand-in that starts it in a namespace. They are enough, as the parent sleeps
 /// meanwhile. The frames take a few hundred bytes of them.
 pub(super) struct Stacks {
-    child: Stack,
-    stand_in: Option<Stack>,
+    pub(super) child: Stack,
+    pub(super) stand_in: Option<Stack>,
 }
 
-struct Stack(Box<[MaybeUninit<u128>]>);
+pub(super) struct Stack(Box<[MaybeUninit<u128>]>);
 
 impl Stacks {
     pub(super) fn new() -> Self {
@@ -96,11 +97,11 @@ impl Stacks {
 impl Stack {
     const BYTES: usize = 32 * 1024;
 
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(Box::new_uninit_slice(Self::BYTES / size_of::<u128>()))
     }
 
-    fn base(&mut self) -> *mut c_void {
+    pub(super) fn base(&mut self) -> *mut c_void {
         self.0.as_mut_ptr().cast()
     }
 }
@@ -210,7 +211,7 @@ fn attempt(plan: &Plan<'_>, stacks: &mut Stacks, ways: Ways) -> Result<Attempt, 
         let _blocked = BlockedSignals::block();
         let context = (&raw mut context).cast();
         match plan.way {
-            Some(way) => send_stand_in(way, context, birth, stacks)?,
+            Some(way) => send_stand_in(way, context, birth.cgroup, stacks)?,
             None if ways.clone3 => clone3_child(context, stacks.child.base(), birth),
             None => clone_child(context, stacks.child.base()),
         }
@@ -238,7 +239,7 @@ fn attempt(plan: &Plan<'_>, stacks: &mut Stacks, ways: Ways) -> Result<Attempt, 
 }
 
 /// Takes the status of a child that has ended or is about to. Nobody else knows of it.
-fn reap(pidfd: &OwnedFd) {
+pub(super) fn reap(pidfd: &OwnedFd) {
     use std::os::fd::AsFd;
 
     use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -264,8 +265,8 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     pointers
 }
 
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+pub(super) const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+pub(super) const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
 /// Where a child is born.
 #[derive(Clone, Copy)]
@@ -302,113 +303,12 @@ unsafe fn clone3_child(
     }
 }
 
-/// What a stand-in needs, and what it leaves behind.
-struct Errand {
-    way: Way,
-    context: *mut c_void,
-    stack: *mut c_void,
-    cgroup: Option<RawFd>,
-    /// The child that it has started.
-    born: Option<(u32, RawFd)>,
-    failed_step: c_int,
-    errno: c_int,
-}
-
-/// Starts the child by a stand-in in another namespace; the child is ours all the same.
-///
-/// # Safety
-///
-/// As for [`clone3_child`].
-unsafe fn send_stand_in(
-    way: Way,
-    context: *mut c_void,
-    birth: Birth,
-    stacks: &mut Stacks,
-) -> Result<io::Result<(u32, OwnedFd)>, (Step, io::Error)> {
-    let mut errand = Errand {
-        way,
-        context,
-        stack: stacks.child.base(),
-        cgroup: birth.cgroup,
-        born: None,
-        failed_step: 0,
-        errno: 0,
-    };
-    let stack = stacks.stand_in.get_or_insert_with(Stack::new).base();
-    let kin = Kin {
-        // Its descriptors are ours, so that what it opens is.
-        flags: libc::CLONE_FILES as u64 | CLONE_CLEAR_SIGHAND,
-        exit_signal: libc::SIGCHLD,
-        cgroup: None,
-    };
-    // SAFETY: the errand and its stack outlive the call, and we sleep until it has ended.
-    let sent = unsafe { clone3(stand_in, (&raw mut errand).cast(), stack, kin) };
-    let failed = |step, errno| (step, io::Error::from_raw_os_error(errno));
-    let (_, pidfd) = sent.map_err(|errno| failed(Step::Process, errno))?;
-    // SAFETY: the system has just made this descriptor for us; the stand-in wrote its errand
-    // behind the compiler's back.
-    let (pidfd, errand) = unsafe {
-        (
-            OwnedFd::from_raw_fd(pidfd),
-            ptr::read_volatile(&raw const errand),
-        )
-    };
-    reap(&pidfd);
-    match (errand.born, errand.failed_step) {
-        // SAFETY: the system has just made this descriptor in our table.
-        (Some((pid, pidfd)), _) => Ok(Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))),
-        (None, STEP_WORKDIR) => Err(failed(Step::Workdir, errand.errno)),
-        (None, STEP_BORN) => Ok(Err(io::Error::from_raw_os_error(errand.errno))),
-        (None, 0) => Err((Step::Process, io::ErrorKind::Interrupted.into())),
-        (None, _) => Err(failed(Step::Group, errand.errno)),
-    }
-}
-
-/// The child could not be made.
-const STEP_BORN: c_int = -1;
-
-/// The stand-in's whole life.
-extern "C" fn stand_in(errand: *mut c_void) -> ! {
-    // SAFETY: the parent sleeps, so nobody else touches the errand and what it points to. Only
-    // system calls are made. It sleeps itself until the child has become something else.
-    unsafe {
-        let errand = &mut *errand.cast::<Errand>();
-        let (step, errno) = match enter(&errand.way) {
-            Ok(()) => {
-                let mut flags = libc::CLONE_PARENT as u64 | CLONE_CLEAR_SIGHAND;
-                if errand.cgroup.is_some() {
-                    flags |= CLONE_INTO_CGROUP;
-                }
-                let kin = Kin {
-                    flags,
-                    // A sibling's is ours.
-                    exit_signal: 0,
-                    cgroup: errand.cgroup,
-                };
-                match clone3(child, errand.context, errand.stack, kin) {
-                    Ok(born) => {
-                        ptr::write_volatile(&raw mut errand.born, Some(born));
-                        (0, 0)
-                    }
-                    Err(errno) => (STEP_BORN, errno),
-                }
-            }
-            Err(failed) => failed,
-        };
-        ptr::write_volatile(&raw mut errand.failed_step, step);
-        ptr::write_volatile(&raw mut errand.errno, errno);
-        loop {
-            libc::syscall(libc::SYS_exit_group, 0);
-        }
-    }
-}
-
 /// In which relation to us a child is made.
 #[derive(Clone, Copy)]
-struct Kin {
-    flags: u64,
-    exit_signal: c_int,
-    cgroup: Option<RawFd>,
+pub(super) struct Kin {
+    pub(super) flags: u64,
+    pub(super) exit_signal: c_int,
+    pub(super) cgroup: Option<RawFd>,
 }
 
 /// Makes a child that shares our memory and calls `begin(argument)`; returns when it has left
@@ -420,7 +320,7 @@ struct Kin {
 /// `argument`, all that it points to and the stack must live until the call returns, and nobody
 /// else may use them.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-unsafe fn clone3(
+pub(super) unsafe fn clone3(
     begin: extern "C" fn(*mut c_void) -> !,
     argument: *mut c_void,
     stack: *mut c_void,
@@ -492,7 +392,7 @@ unsafe fn clone3(
 ///
 /// None is needed; it is the twin of the one for known machines.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-unsafe fn clone3(
+pub(super) unsafe fn clone3(
     _: extern "C" fn(*mut c_void) -> !,
     _: *mut c_void,
     _: *mut c_void,

@@ -3,12 +3,20 @@
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::Signal;
 use saferun_executor::guard::probe;
 
 use crate::support::{Runner, example, group_dirs, signal, state, until, with_environment};
 use crate::survivors::{KINDS, STORM};
+
+/// Those that kill run one by one, so that not too many storms rage at once.
+static STORMS: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    STORMS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Whether namespaces can be had; says why not.
 fn permitted() -> bool {
@@ -39,6 +47,7 @@ fn guard_of(runner: &Runner) -> u32 {
 
 #[test]
 fn nothing_survives_when_runner_and_guard_are_killed_at_once() {
+    let _alone = alone();
     if !permitted() {
         return;
     }
@@ -68,11 +77,12 @@ fn nothing_survives_when_runner_and_guard_are_killed_at_once() {
 
 #[test]
 fn the_guard_ends_all_and_removes_the_groups_when_the_runner_is_killed() {
+    let _alone = alone();
     if !permitted() {
         return;
     }
     for mode in ["pid", "pid-tree"] {
-        for (kind, command) in [KINDS[3], KINDS[4], ("a storm", STORM)] {
+        for (kind, command) in [KINDS[3], KINDS[4], KINDS[5]] {
             let mut runner = Runner::start(mode, &[command]);
             let mark = runner.mark();
             runner.kill_runner();
