@@ -163,9 +163,10 @@ pub(super) fn check_end(world: &World, setting: &Setting) -> Result<(), String> 
             Outcome::GivenUp(GiveUpReason::DeclaredAboveBudget { .. }) => {
                 !fits && setting.telling == Telling::Peaks
             }
-            Outcome::GivenUp(GiveUpReason::Pressure { .. }) => {
-                // What has to be reserved is known only where peaks are.
-                !setting.may_end()
+            // What has to be reserved is known only where peaks are; and others keep memory for
+            // too short a time to be a reason.
+            Outcome::GivenUp(reason) => {
+                matches!(reason, GiveUpReason::Pressure { .. }) && !setting.may_end()
             }
             // A victim that may not be run again has failed, and so has what failed on a stop.
             Outcome::Failed => setting.telling == Telling::OnceOnly || world.stopped,
