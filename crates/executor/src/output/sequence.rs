@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use saferun_scheduler::TaskId;
 
 use super::Stream;
 use super::capture::Capture;
-use super::spool::Spool;
+use super::spooler::Spooler;
 use super::writer::Writer;
 
 /// Captured output that waits for its turn may fill so much memory; beyond it goes to disk.
@@ -25,6 +26,26 @@ pub(crate) struct Captured {
     pub(crate) stderr: Capture,
 }
 
+impl Captured {
+    /// Moves what is in memory to disk.
+    ///
+    /// # Errors
+    ///
+    /// Some of it could not be written, and stays in memory: better too much there than lost.
+    pub(crate) async fn move_to_disk(&mut self, spooler: &Spooler) -> io::Result<()> {
+        let stdout = self.stdout.move_to_disk(spooler).await;
+        stdout.and(self.stderr.move_to_disk(spooler).await)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.stdout.memory_bytes() + self.stderr.memory_bytes()
+    }
+
+    fn files(&self) -> usize {
+        usize::from(self.stdout.is_on_disk()) + usize::from(self.stderr.is_on_disk())
+    }
+}
+
 /// Both streams and the tag of their lines.
 type Tagged = (Option<Arc<[u8]>>, Captured);
 
@@ -32,41 +53,67 @@ type Tagged = (Option<Arc<[u8]>>, Captured);
 #[derive(Debug)]
 pub(crate) struct Sequence {
     writer: Writer,
-    spool: Option<Spool>,
     /// With `--keep-order`: whose turn it is, and who came too early.
     order: Option<Order>,
 }
 
 #[derive(Debug, Default)]
 struct Order {
-    turn: u64,
+    shared: Arc<Shared>,
     early: BTreeMap<u64, Vec<Tagged>>,
     /// Which of the early ones are concluded.
     concluded: std::collections::BTreeSet<u64>,
-    memory_bytes: usize,
     files: usize,
 }
 
+/// What those must know who hand in output later. Only the sequence changes it.
+#[derive(Debug, Default)]
+struct Shared {
+    turn: AtomicU64,
+    /// What waits for its turn in memory.
+    memory_bytes: AtomicUsize,
+}
+
+/// Tells whoever watches a task where its output has to wait.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting(Option<Arc<Shared>>);
+
+impl Waiting {
+    /// Whether output of an attempt that has ended is to be moved to disk before it is handed
+    /// in, since it isn't its turn and enough waits in memory.
+    pub(crate) fn belongs_on_disk(&self, task: TaskId, captured: &Captured) -> bool {
+        self.0.as_ref().is_some_and(|shared| {
+            let waiting = shared.memory_bytes.load(Ordering::Relaxed);
+            shared.turn.load(Ordering::Relaxed) != task.0
+                && waiting.saturating_add(captured.memory_bytes()) > PENDING_MEMORY_BOUND
+        })
+    }
+}
+
 impl Sequence {
-    pub(crate) fn new(writer: Writer, spool: Option<Spool>, keep_order: bool) -> Self {
+    pub(crate) fn new(writer: Writer, keep_order: bool) -> Self {
         Self {
             writer,
-            spool,
             order: keep_order.then(Order::default),
         }
+    }
+
+    /// Tells where output of an attempt has to wait. It may be asked at any time.
+    pub(crate) fn waiting(&self) -> Waiting {
+        let order = self.order.as_ref();
+        Waiting(order.map(|order| Arc::clone(&order.shared)))
     }
 
     /// Takes one attempt's output.
     ///
     /// # Errors
     ///
-    /// A spooled part could not be read, or what waits for its turn could not be moved to disk
-    /// and stays in memory.
+    /// A spooled part could not be read.
     pub(crate) fn add(
         &mut self,
         task: TaskId,
         tag: Option<Arc<[u8]>>,
-        mut captured: Captured,
+        captured: Captured,
     ) -> io::Result<()> {
         if captured.stdout.is_empty() && captured.stderr.is_empty() {
             return Ok(());
@@ -74,19 +121,14 @@ impl Sequence {
         let Some(order) = &mut self.order else {
             return hand_on(&self.writer, tag, captured);
         };
-        if task.0 == order.turn {
+        if task.0 == order.shared.turn.load(Ordering::Relaxed) {
             return hand_on(&self.writer, tag, captured);
         }
-        let mut moved = Ok(());
-        if order.memory_bytes + memory_bytes(&captured) > PENDING_MEMORY_BOUND {
-            // What can't be moved stays in memory: better too much there than lost.
-            moved = (captured.stdout.move_to_disk(self.spool.as_ref()))
-                .and(captured.stderr.move_to_disk(self.spool.as_ref()));
-        }
-        order.memory_bytes += memory_bytes(&captured);
-        order.files += files(&captured);
+        let memory_bytes = &order.shared.memory_bytes;
+        memory_bytes.fetch_add(captured.memory_bytes(), Ordering::Relaxed);
+        order.files += captured.files();
         order.early.entry(task.0).or_default().push((tag, captured));
-        moved
+        Ok(())
     }
 
     /// The task will hand in nothing more: the next in order may go on.
@@ -101,15 +143,18 @@ impl Sequence {
         order.concluded.insert(task.0);
         let mut result = Ok(());
         loop {
-            for (tag, captured) in order.early.remove(&order.turn).unwrap_or_default() {
-                order.memory_bytes = order.memory_bytes.saturating_sub(memory_bytes(&captured));
-                order.files = order.files.saturating_sub(files(&captured));
+            let turn = order.shared.turn.load(Ordering::Relaxed);
+            for (tag, captured) in order.early.remove(&turn).unwrap_or_default() {
+                // Just what was added for it.
+                let memory_bytes = &order.shared.memory_bytes;
+                memory_bytes.fetch_sub(captured.memory_bytes(), Ordering::Relaxed);
+                order.files = order.files.saturating_sub(captured.files());
                 result = result.and(hand_on(&self.writer, tag, captured));
             }
-            if !order.concluded.remove(&order.turn) {
+            if !order.concluded.remove(&turn) {
                 return result;
             }
-            order.turn += 1;
+            order.shared.turn.store(turn + 1, Ordering::Relaxed);
         }
     }
 
@@ -121,14 +166,6 @@ impl Sequence {
             order.concluded.len() >= PENDING_TASKS_BOUND || order.files >= PENDING_FILES_BOUND
         })
     }
-}
-
-fn memory_bytes(captured: &Captured) -> usize {
-    captured.stdout.memory_bytes() + captured.stderr.memory_bytes()
-}
-
-fn files(captured: &Captured) -> usize {
-    usize::from(captured.stdout.is_on_disk()) + usize::from(captured.stderr.is_on_disk())
 }
 
 fn hand_on(writer: &Writer, tag: Option<Arc<[u8]>>, captured: Captured) -> io::Result<()> {
@@ -145,45 +182,69 @@ fn hand_on(writer: &Writer, tag: Option<Arc<[u8]>>, captured: Captured) -> io::R
 mod tests {
     use super::*;
     use crate::options::Sinks;
+    use crate::output::spool::Spool;
 
-    fn captured(bytes: usize, spool: &Spool) -> Captured {
+    async fn captured(bytes: usize, spooler: &Spooler) -> Captured {
         let mut captured = Captured::default();
         for _ in 0..bytes.div_ceil(50_000) {
-            captured
-                .stdout
-                .push(&[b'x'; 50_000], Some(spool))
-                .expect("kept");
+            captured.stdout.push(&[b'x'; 50_000], spooler);
+            captured.stdout.settle().await.expect("kept");
         }
         captured
     }
 
-    #[test]
-    fn open_files_that_wait_are_counted_until_they_are_handed_on() {
-        let spool = Spool::find().expect("a spool");
+    #[tokio::test]
+    async fn open_files_that_wait_are_counted_until_they_are_handed_on() {
+        let spooler = Spooler::new(Some(Spool::find().expect("a spool")));
         let sinks = Sinks {
             stdout: Box::new(io::sink()),
             stderr: Box::new(io::sink()),
         };
         let (writer, thread) = Writer::start(sinks).expect("starts");
-        let mut sequence = Sequence::new(writer, Some(spool.clone()), true);
+        let mut sequence = Sequence::new(writer, true);
+        let waiting = sequence.waiting();
         let files = |sequence: &Sequence| sequence.order.as_ref().map(|order| order.files);
         // Small ones in memory, until there are too many; and a large one, on disk from the start.
         for task in 1..=100 {
-            sequence
-                .add(TaskId(task), None, captured(50_000, &spool))
-                .expect("kept");
+            let mut captured = captured(50_000, &spooler).await;
+            if waiting.belongs_on_disk(TaskId(task), &captured) {
+                captured.move_to_disk(&spooler).await.expect("moved");
+            }
+            sequence.add(TaskId(task), None, captured).expect("kept");
         }
         let moved = files(&sequence).expect("an order");
         assert!((40..100).contains(&moved), "{moved}");
-        sequence
-            .add(TaskId(101), None, captured(200_000, &spool))
-            .expect("kept");
+        let large = captured(200_000, &spooler).await;
+        sequence.add(TaskId(101), None, large).expect("kept");
         assert_eq!(files(&sequence), Some(moved + 1));
+        // Whose turn it is waits for nothing.
+        let own = captured(50_000, &spooler).await;
+        assert!(!waiting.belongs_on_disk(TaskId(0), &own));
         for task in (0..=101).rev() {
             sequence.conclude(TaskId(task)).expect("handed on");
         }
         assert_eq!(files(&sequence), Some(0));
-        assert_eq!(sequence.order.as_ref().map(|o| o.memory_bytes), Some(0));
+        let left = waiting
+            .0
+            .map(|shared| shared.memory_bytes.load(Ordering::Relaxed));
+        assert_eq!(left, Some(0));
+        drop(sequence);
+        thread.join().expect("ends");
+    }
+
+    #[tokio::test]
+    async fn without_an_order_nothing_waits() {
+        let spooler = Spooler::new(None);
+        let sinks = Sinks {
+            stdout: Box::new(io::sink()),
+            stderr: Box::new(io::sink()),
+        };
+        let (writer, thread) = Writer::start(sinks).expect("starts");
+        let sequence = Sequence::new(writer, false);
+        let mut huge = Captured::default();
+        huge.stdout
+            .push(&vec![0; 2 * PENDING_MEMORY_BOUND], &spooler);
+        assert!(!sequence.waiting().belongs_on_disk(TaskId(7), &huge));
         drop(sequence);
         thread.join().expect("ends");
     }

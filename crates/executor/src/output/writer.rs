@@ -1,6 +1,6 @@
 //! The thread that writes to our own standard output and error.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -110,7 +110,10 @@ impl Writer {
 fn size_of_data(data: &Data) -> u64 {
     match data {
         Data::Bytes(bytes) => bytes.len() as u64,
-        Data::File(file) => file.metadata().map_or(0, |metadata| metadata.len()),
+        Data::File(file, rest) => {
+            let on_disk = file.metadata().map_or(0, |metadata| metadata.len());
+            on_disk.saturating_add(rest.len() as u64)
+        }
     }
 }
 
@@ -161,9 +164,14 @@ fn flush(sinks: &mut Sinks, shared: &Shared) {
 fn put(sink: &mut dyn Write, chunk: Chunk) -> io::Result<()> {
     match (chunk.data, chunk.tag) {
         (Data::Bytes(bytes), None) => sink.write_all(&bytes),
-        (Data::File(mut file), None) => io::copy(&mut file, sink).map(|_| ()),
+        (Data::File(mut file, rest), None) => {
+            io::copy(&mut file, sink)?;
+            sink.write_all(&rest)
+        }
         (Data::Bytes(bytes), Some(tag)) => put_tagged(sink, &tag, &mut &bytes[..]),
-        (Data::File(file), Some(tag)) => put_tagged(sink, &tag, &mut BufReader::new(file)),
+        (Data::File(file, rest), Some(tag)) => {
+            put_tagged(sink, &tag, &mut BufReader::new(file.chain(&*rest)))
+        }
     }
 }
 

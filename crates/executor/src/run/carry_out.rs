@@ -7,8 +7,9 @@ use std::time::Duration;
 use saferun_scheduler::{Action, EndCause, Event, Exit, GiveUpReason, Outcome, TaskId};
 
 use super::attempt::Attempt;
+use super::pipe::Flow;
 use super::state::Run;
-use super::watch::{Flow, Watch};
+use super::watch::Watch;
 use crate::event::{AttemptEnd, RunEvent};
 use crate::options::OutputMode;
 use crate::spawn::SpawnError;
@@ -103,7 +104,8 @@ impl Run<'_> {
             },
             tag: self.tag(&name),
             writer: self.writer.clone(),
-            spool: Arc::clone(&self.spool),
+            spooler: self.spooler.clone(),
+            waiting: self.sequence.waiting(),
             copies,
         };
         tokio::spawn(watch.run(self.ended.clone()));

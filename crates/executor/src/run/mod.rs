@@ -8,6 +8,7 @@ mod dependencies;
 mod ending;
 mod feed;
 pub(crate) mod launch;
+mod pipe;
 mod sample;
 mod session;
 mod signals;
@@ -19,7 +20,6 @@ mod watch;
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use saferun_memory::{Machine, Roots};
@@ -42,6 +42,7 @@ use crate::guard::{Guard, Isolation};
 use crate::options::{Concurrency, RunOptions};
 use crate::output::sequence::Sequence;
 use crate::output::spool::Spool;
+use crate::output::spooler::Spooler;
 use crate::output::writer::Writer;
 use crate::readiness::Readable;
 use crate::run_id::RunId;
@@ -116,7 +117,6 @@ pub async fn run(
     };
     let threshold = Session::threshold(options.strategy, options.threshold);
     let (measured, measured_receiver) = mpsc::unbounded_channel();
-    let spool = Spool::find().ok();
     let mut run = Run {
         clock: RunClock::start(),
         scheduler: Scheduler::new(Config {
@@ -149,9 +149,9 @@ pub async fn run(
         }),
         output: options.output,
         sequential: concurrency == Some(NonZeroUsize::MIN),
-        sequence: Sequence::new(writer.clone(), spool.clone(), options.output.keep_order),
+        sequence: Sequence::new(writer.clone(), options.output.keep_order),
         writer,
-        spool: Arc::new(spool),
+        spooler: Spooler::new(Spool::find().ok()),
         ended,
         tally: Tally::default(),
         observer,

@@ -22,7 +22,7 @@ use crate::budget::{Budget, BudgetTracker};
 use crate::event::{Figures, Observer, RunEvent, Say};
 use crate::options::OutputOptions;
 use crate::output::sequence::Sequence;
-use crate::output::spool::Spool;
+use crate::output::spooler::Spooler;
 use crate::output::writer::Writer;
 use crate::output::{Data, Stream};
 use crate::slot::Slots;
@@ -52,7 +52,7 @@ pub(crate) struct Run<'o> {
     pub(crate) sequential: bool,
     pub(crate) sequence: Sequence,
     pub(crate) writer: Writer,
-    pub(crate) spool: Arc<Option<Spool>>,
+    pub(crate) spooler: Spooler,
     pub(crate) ended: UnboundedSender<Ended>,
     pub(crate) tally: Tally,
     pub(crate) observer: &'o mut dyn Observer,

@@ -9,22 +9,16 @@ use saferun_scheduler::TaskId;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::copy::CopyFile;
-use crate::output::sequence::Captured;
-use crate::output::spool::Spool;
+use super::pipe::{Flow, Pipe, Sink};
+use crate::output::Stream;
+use crate::output::sequence::{Captured, Waiting};
+use crate::output::spooler::Spooler;
 use crate::output::writer::Writer;
-use crate::output::{Data, Stream};
 use crate::readiness::Readable;
 
-/// Bytes read from a pipe at once.
-const BLOCK: usize = 16 * 1024;
-/// What may still lie in the pipe of a task that has ended: a pipe's largest size without
-/// privileges (pipe(7), pipe-max-size).
-const DRAIN_BOUND: usize = 1 << 20;
 /// After so many blocks in a row the run has its turn: a task that writes faster than we read
 /// would else keep it from looking at memory for as long as it likes.
 const BLOCKS_IN_A_ROW: u64 = 8;
-/// A line that is longer is handed on in pieces.
-const LINE_BOUND: usize = 64 * 1024;
 
 /// How the process of an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,17 +40,6 @@ pub(crate) struct Ended {
     pub(crate) trouble: Option<String>,
 }
 
-/// What becomes of output as it comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flow {
-    /// Kept until the attempt has ended.
-    Captured,
-    /// Handed on line by line.
-    Lines,
-    /// Handed on as it comes.
-    Live,
-}
-
 /// Everything a watch needs.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -68,7 +51,8 @@ pub(crate) struct Watch {
     pub(crate) flow: Flow,
     pub(crate) tag: Option<Arc<[u8]>>,
     pub(crate) writer: Writer,
-    pub(crate) spool: Arc<Option<Spool>>,
+    pub(crate) spooler: Spooler,
+    pub(crate) waiting: Waiting,
     /// Where output is copied to as it comes.
     pub(crate) copies: (Option<CopyFile>, Option<CopyFile>),
 }
@@ -102,7 +86,7 @@ impl Watch {
         let sink = Sink {
             tag: self.tag,
             writer: self.writer,
-            spool: self.spool,
+            spooler: self.spooler,
         };
         for block in 1u64.. {
             if block.is_multiple_of(BLOCKS_IN_A_ROW) {
@@ -117,152 +101,34 @@ impl Watch {
                 open = stderr.pump(&sink), if stderr.open => stderr.open = open,
             }
         }
-        stdout.drain(&sink);
-        stderr.drain(&sink);
+        stdout.drain(&sink).await;
+        stderr.drain(&sink).await;
+        let mut captured = Captured {
+            stdout: stdout.capture,
+            stderr: stderr.capture,
+        };
+        let mut trouble = match stdout.spool_error.or(stderr.spool_error) {
+            Some(error) => Some(format!(
+                "output could not be kept on disk ({error}) and was handed on at once"
+            )),
+            None => stdout.copy_error.or(stderr.copy_error),
+        };
+        if self.waiting.belongs_on_disk(self.task, &captured)
+            && let Err(error) = captured.move_to_disk(&sink.spooler).await
+        {
+            let told = trouble.get_or_insert_default();
+            if told.is_empty() {
+                *told = format!("output that waits for its turn: {error}");
+            }
+        }
         Ok(Ended {
             task: self.task,
             attempt: self.attempt,
+            // Last, as until then its process id can be nobody else's.
             status: reap(pidfd.get()),
-            trouble: match stdout.spool_error.or(stderr.spool_error) {
-                Some(error) => Some(format!(
-                    "output could not be kept on disk ({error}) and was handed on at once"
-                )),
-                None => stdout.copy_error.or(stderr.copy_error),
-            },
-            captured: Captured {
-                stdout: stdout.capture,
-                stderr: stderr.capture,
-            },
+            captured,
+            trouble,
         })
-    }
-}
-
-struct Sink {
-    tag: Option<Arc<[u8]>>,
-    writer: Writer,
-    spool: Arc<Option<Spool>>,
-}
-
-struct Pipe {
-    fd: Readable,
-    stream: Stream,
-    flow: Flow,
-    open: bool,
-    capture: crate::output::capture::Capture,
-    line: Vec<u8>,
-    spool_error: Option<String>,
-    copy: Option<CopyFile>,
-    copy_error: Option<String>,
-}
-
-impl Pipe {
-    fn new(fd: OwnedFd, stream: Stream, flow: Flow, copy: Option<CopyFile>) -> io::Result<Self> {
-        Ok(Self {
-            fd: Readable::new(fd)?,
-            stream,
-            flow,
-            open: true,
-            capture: crate::output::capture::Capture::default(),
-            line: Vec::new(),
-            spool_error: None,
-            copy,
-            copy_error: None,
-        })
-    }
-
-    /// Takes one block; tells whether there may be more. Cancel safe: a block is read and kept
-    /// without waiting in between.
-    async fn pump(&mut self, sink: &Sink) -> bool {
-        if self.flow != Flow::Captured {
-            sink.writer.room().await;
-        }
-        // Read and kept in one go, so that the block isn't part of what is awaited.
-        let mut taken = Vec::new();
-        let read = self.fd.read_with(|fd| {
-            let mut block = [0; BLOCK];
-            let count = rustix::io::read(fd, &mut block)?;
-            taken.extend_from_slice(&block[..count]);
-            Ok(())
-        });
-        match read.await {
-            Ok(()) if taken.is_empty() => false,
-            Ok(()) => {
-                self.take(&taken, sink);
-                true
-            }
-            Err(error) => error.kind() == io::ErrorKind::Interrupted,
-        }
-    }
-
-    /// Takes what is in the pipe of a process that has ended. Somebody else may still hold its
-    /// other end and write on, so there is a bound.
-    fn drain(&mut self, sink: &Sink) {
-        let mut block = [0; BLOCK];
-        let mut left = DRAIN_BOUND;
-        while self.open && left > 0 {
-            match rustix::io::read(self.fd.get(), &mut block) {
-                Ok(0) => break,
-                Ok(count) => {
-                    self.take(&block[..count], sink);
-                    left = left.saturating_sub(count);
-                }
-                Err(rustix::io::Errno::INTR) => {}
-                Err(_) => break,
-            }
-        }
-        if !self.line.is_empty() {
-            let rest = std::mem::take(&mut self.line);
-            sink.writer
-                .write(self.stream, sink.tag.clone(), Data::Bytes(rest));
-        }
-    }
-
-    fn take(&mut self, bytes: &[u8], sink: &Sink) {
-        if let Some(copy) = &mut self.copy
-            && let Err(error) = copy.add(bytes)
-        {
-            // The task is not to blame, and its output is still handed on.
-            self.copy = None;
-            self.copy_error = Some(format!("a copy of its output can't be written: {error}"));
-        }
-        self.hand_on(bytes, sink);
-    }
-
-    fn hand_on(&mut self, bytes: &[u8], sink: &Sink) {
-        match self.flow {
-            Flow::Live => {
-                sink.writer
-                    .write(self.stream, sink.tag.clone(), Data::Bytes(bytes.to_vec()))
-            }
-            Flow::Lines => self.take_lines(bytes, sink),
-            Flow::Captured => {
-                if let Err(error) = self.capture.push(bytes, sink.spool.as_ref().as_ref()) {
-                    // Nothing may be lost, so what can't be kept is handed on out of turn.
-                    self.spool_error = Some(error.to_string());
-                    self.flow = Flow::Live;
-                    let capture = std::mem::take(&mut self.capture);
-                    if let Ok(data) = capture.into_data() {
-                        sink.writer.write(self.stream, sink.tag.clone(), data);
-                    }
-                    self.hand_on(bytes, sink);
-                }
-            }
-        }
-    }
-
-    fn take_lines(&mut self, bytes: &[u8], sink: &Sink) {
-        let whole = match bytes.iter().rposition(|&byte| byte == b'\n') {
-            Some(end) => end + 1,
-            None if self.line.len() + bytes.len() > LINE_BOUND => bytes.len(),
-            None => 0,
-        };
-        if whole > 0 {
-            let mut lines = std::mem::take(&mut self.line);
-            lines.extend_from_slice(&bytes[..whole]);
-            sink.writer
-                .write(self.stream, sink.tag.clone(), Data::Bytes(lines));
-        }
-        self.line.extend_from_slice(&bytes[whole..]);
     }
 }
 

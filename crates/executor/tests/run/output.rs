@@ -195,3 +195,58 @@ fn a_flood_of_output_stops_neither_timeouts_nor_other_tasks() {
         }
     });
 }
+
+/// Far more than is kept in memory, from four tasks at once, on both streams.
+#[test]
+fn megabytes_from_several_tasks_at_once_pass_byte_for_byte() {
+    const LINES: usize = 80_000;
+    let words = ["aa", "bb", "cc", "dd"];
+    let lines = |word: &str, tag: &str, count: usize| -> Vec<u8> {
+        let mut text = String::new();
+        for n in 1..=count {
+            text.push_str(&format!("{tag}{word}{n}\n"));
+        }
+        text.into_bytes()
+    };
+    let tasks = || {
+        words.map(|word| {
+            let seq = |count| format!("seq -f '{word}%.0f' 1 {count}");
+            let script = format!("{} & {} >&2; wait", seq(LINES), seq(LINES / 4));
+            let mut task = shell(&script);
+            task.name = word.into();
+            task
+        })
+    };
+    each(|containment| {
+        for (keep_order, tag) in [(true, false), (true, true), (false, false)] {
+            let ran = run(tasks().into(), containment, |options| {
+                options.output.keep_order = keep_order;
+                options.output.tag = tag;
+            });
+            assert_eq!(ran.report().done, 4);
+            for (bytes, count) in [(&ran.stdout, LINES), (&ran.stderr, LINES / 4)] {
+                let mut order = words;
+                if !keep_order {
+                    // Each in one piece, in the order of their ends.
+                    let mut rest = &bytes[..];
+                    order = words.map(|_| {
+                        let first = rest.get(..2);
+                        let found = words.iter().find(|word| first == Some(word.as_bytes()));
+                        let word = found.copied().unwrap_or("none");
+                        rest = rest.get(lines(word, "", count).len()..).unwrap_or_default();
+                        word
+                    });
+                }
+                let tag = |word: &str| {
+                    if tag {
+                        format!("{word}\t")
+                    } else {
+                        String::new()
+                    }
+                };
+                let expected = order.map(|word| lines(word, &tag(word), count)).concat();
+                assert!(*bytes == expected, "{containment:?}, {keep_order}, {count}");
+            }
+        }
+    });
+}
