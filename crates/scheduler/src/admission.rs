@@ -193,8 +193,12 @@ impl Scheduler {
         let outlook = self.outlook();
         let by_length = self.config.order == Order::Longest;
         let patience = HINTED_WINDOW as u64 + self.bearable_exits();
+        let given_back = self.given_back();
+        let is_held = |waiting: &Waiting| {
+            waiting.held_until > self.exits && !waiting.comes_back_into(given_back)
+        };
         let may_start = |waiting: &&Waiting| {
-            (held_too || waiting.held_until <= self.exits) && self.course.takes(waiting.spec.id)
+            (held_too || !is_held(waiting)) && self.course.takes(waiting.spec.id)
         };
         let candidate = |waiting: &Waiting| Candidate {
             overdue: self.exits - waiting.waiting_since > patience,
@@ -217,6 +221,14 @@ impl Scheduler {
                 .then(a.arrival.cmp(&b.arrival))
         });
         self.admission.order = order;
+    }
+
+    /// What those that run have given back since they held most, in bytes.
+    fn given_back(&self) -> f64 {
+        let running = self.active.iter().filter(|attempt| attempt.is_running());
+        running
+            .map(|attempt| (attempt.seen - attempt.use_bytes).max(0.0))
+            .sum()
     }
 
     fn lay_profile(&self, profile: &mut Profile) {

@@ -2,8 +2,8 @@
 //!
 //! The task longest at work is never frozen and never ended, and room is made for it before all
 //! others. Alone it fits the budget (else it is given up), so it finishes; then the next one is
-//! chosen. What was ended starts again only after an exit, so endings between two exits are
-//! finite, and the whole list finishes.
+//! chosen. What was ended starts again only after an exit (but for a bounded number of times, once
+//! enough was given back), so endings between two exits are finite, and the whole list finishes.
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
 use crate::task::{TaskId, TaskSpec};
+use crate::tuning::EARLY_RETURNS;
 
 /// What has happened to a task in its earlier attempts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,6 +41,15 @@ pub(crate) struct Waiting {
     pub(crate) waiting_since: u64,
     /// It has been a victim so often that it runs alone.
     pub(crate) alone: bool,
+}
+
+impl Waiting {
+    /// Whether a task that was ended may start before another exits: those that run have given
+    /// back more than it ever held, so it would not meet the same shortage. Only so often, so that
+    /// endings between two exits stay finite.
+    pub(crate) fn comes_back_into(&self, given_back: f64) -> bool {
+        self.past.endings <= EARLY_RETURNS && given_back > self.past.reached
+    }
 }
 
 /// The waiting tasks, found by their arrival, by their name, by the duration that is known of

@@ -152,6 +152,9 @@ pub(crate) const UNDISTURBED: f64 = 0.98;
 /// A stall that nobody can resolve by finishing is borne for so long (seconds) before one task
 /// is given up.
 pub(crate) const STUCK_SECONDS: f64 = 0.500;
+/// A task that was ended starts again before another exits after so many of its endings at most;
+/// agents that take much at their start and little later need one.
+pub(crate) const EARLY_RETURNS: u32 = 2;
 /// Foreign memory is waited for so long (seconds) with nothing running before a task is started
 /// into what is left.
 pub(crate) const FOREIGN_SECONDS: f64 = 5.0;

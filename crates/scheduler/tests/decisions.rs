@@ -130,6 +130,35 @@ fn room_is_made_for_the_champion() {
     );
 }
 
+/// Two that took much at their start and keep little of it: the third that was ended for them
+/// need not wait for their exit.
+#[test]
+fn what_was_ended_comes_back_once_more_was_given_back_than_it_held() {
+    let mut model = Model::new(config());
+    for id in 0..3 {
+        model.on(Event::Added(task(id)));
+        let small: Vec<_> = (0..=id).map(|id| uses(id, 10, false)).collect();
+        read(&mut model, BUDGET, &small);
+    }
+    read(&mut model, BUDGET, &[0, 1, 2].map(|id| uses(id, 198, true)));
+    let [(gone, EndCause::Preempt { .. })] = ended(&model)[..] else {
+        panic!("one makes room: {:?}", model.actions);
+    };
+    exit(&mut model, gone, Exit::Ended);
+    let left = [0, 1, 2].into_iter().filter(|id| *id != gone);
+    let mut starts_at = |mib: u64| {
+        let tasks: Vec<_> = left.clone().map(|id| uses(id, mib, false)).collect();
+        (0..20)
+            .flat_map(|_| {
+                read(&mut model, BUDGET, &tasks);
+                started(&model)
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(starts_at(220), [], "nothing was given back yet");
+    assert_eq!(starts_at(55), [gone]);
+}
+
 /// Both stand at the wall and neither may be ended.
 #[test]
 fn what_may_not_be_ended_is_frozen_and_at_last_given_up() {
