@@ -55,6 +55,7 @@ pub use counts::Counts;
 pub use event::{Event, Exit, Reading, TaskReading};
 pub use hint::Hint;
 pub use hold::Hold;
+pub use surrender::ForeignWait;
 pub use task::{GiveUpReason, Outcome, SkipReason, TaskId, TaskSpec};
 
 use std::time::Duration;

@@ -68,6 +68,15 @@ pub enum GiveUpReason {
         /// The undisturbed budget in bytes.
         budget_bytes: u64,
     },
+    /// Alone, it waited too long for memory that other programs hold.
+    ForeignMemory {
+        /// What it held when it was given up, in bytes.
+        reached_bytes: u64,
+        /// What others held of the undisturbed budget then, in bytes.
+        foreign_bytes: u64,
+        /// How long it had waited without getting on, in whole seconds.
+        waited_seconds: u64,
+    },
     /// Memory ran out, nothing else could be ended, and it may not be restarted (or the
     /// preemption grade forbids restarts).
     Pressure {

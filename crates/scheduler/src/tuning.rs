@@ -158,6 +158,13 @@ pub(crate) const EARLY_RETURNS: u32 = 2;
 /// Foreign memory is waited for so long (seconds) with nothing running before a task is started
 /// into what is left.
 pub(crate) const FOREIGN_SECONDS: f64 = 5.0;
+/// What runs and can't go on for foreign memory waits for it so long (seconds) without getting
+/// on before it is given up: whoever holds it may never leave.
+pub(crate) const FOREIGN_PATIENCE_SECONDS: f64 = 60.0;
+/// A wait for foreign memory is over once nothing has stalled for so long (seconds),
+pub(crate) const FOREIGN_PAUSE_SECONDS: f64 = 1.0;
+/// or the task's use has changed by so many bytes: it gets on.
+pub(crate) const FOREIGN_PROGRESS_BYTES: f64 = 8.0 * 1024.0 * 1024.0;
 /// A task that was so often the victim of pressure runs alone.
 pub(crate) const VICTIM_ATTEMPTS: u32 = 3;
 /// After a refused start nothing is started for so long (seconds), unless something exits.

@@ -229,6 +229,69 @@ fn a_lone_task_waits_while_others_hold_the_memory() {
     }
 }
 
+/// Whoever holds it may never leave, and then the run must end all the same.
+#[test]
+fn a_lone_task_does_not_wait_for_ever_for_what_others_hold() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(task(0)));
+    let mut readings = 0u32;
+    while ended(&model).is_empty() {
+        // The budget trembles, and lets it take a little now and then.
+        let at_wall = !readings.is_multiple_of(7);
+        let used = 500 + u64::from(readings % 3);
+        read(&mut model, 500 * MIB, &[uses(0, used, at_wall)]);
+        readings += 1;
+        assert!(readings < 10_000, "it waits for ever");
+    }
+    let EndCause::GiveUp(GiveUpReason::ForeignMemory {
+        foreign_bytes,
+        waited_seconds,
+        ..
+    }) = ended(&model)[0].1
+    else {
+        panic!("{:?}", ended(&model));
+    };
+    assert_eq!((foreign_bytes, waited_seconds), (100 * MIB, 60));
+}
+
+/// Two at the wall, of which none may be ended, wait as long for others and no longer.
+#[test]
+fn a_stuck_champion_does_not_wait_for_ever_for_what_others_hold() {
+    let mut model = Model::new(Config {
+        preempt: Preempt::Never,
+        ..config()
+    });
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(declared(0, 300)));
+    model.on(Event::Added(declared(1, 200)));
+    let mut readings = 0u32;
+    while ended(&model).is_empty() {
+        let tasks = [uses(0, 250, true), uses(1, 150, true)];
+        read(&mut model, 400 * MIB, &tasks);
+        readings += 1;
+        assert!(readings < 10_000, "it waits for ever");
+    }
+    assert!(readings >= 2_500, "given up after {readings} readings");
+    assert!(matches!(
+        ended(&model)[..],
+        [(1, EndCause::GiveUp(GiveUpReason::Pressure { .. }))]
+    ));
+}
+
+#[test]
+fn a_lone_task_that_gets_on_beside_others_memory_is_not_given_up() {
+    let mut model = Model::new(config());
+    read(&mut model, BUDGET, &[]);
+    model.on(Event::Added(task(0)));
+    for reading in 0..10_000u64 {
+        // It comes back slowly, and the task takes what does.
+        let budget = 400 + reading / 100;
+        read(&mut model, budget * MIB, &[uses(0, budget, true)]);
+        assert!(ended(&model).is_empty());
+    }
+}
+
 #[test]
 fn the_queue_takes_a_window_and_the_window_exceeds_the_count() {
     let wants = |count| {

@@ -339,6 +339,16 @@ fn give_up_fields(reason: &GiveUpReason) -> Fields {
             "reached_bytes": reached_bytes,
             "budget_bytes": budget_bytes,
         }),
+        GiveUpReason::ForeignMemory {
+            reached_bytes,
+            foreign_bytes,
+            waited_seconds,
+        } => json!({
+            "reason": "foreign_memory",
+            "reached_bytes": reached_bytes,
+            "foreign_bytes": foreign_bytes,
+            "waited_seconds": waited_seconds,
+        }),
         GiveUpReason::Pressure {
             reached_bytes,
             needed_bytes,

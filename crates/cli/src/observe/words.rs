@@ -56,6 +56,15 @@ pub(crate) fn give_up(reason: &GiveUpReason) -> String {
             show(reached_bytes),
             show(budget_bytes)
         ),
+        GiveUpReason::ForeignMemory {
+            reached_bytes,
+            foreign_bytes,
+            waited_seconds,
+        } => format!(
+            "it held {} and waited {waited_seconds} s for more, while other programs held {}",
+            show(reached_bytes),
+            show(foreign_bytes)
+        ),
         GiveUpReason::Pressure {
             reached_bytes,
             needed_bytes,

@@ -255,7 +255,7 @@ impl Run<'_> {
             | GiveUpReason::ExceedsBudgetAlone { budget_bytes, .. } => {
                 *budget_bytes = (*budget_bytes).max(self.current.undisturbed_bytes);
             }
-            GiveUpReason::Pressure { .. } => {}
+            GiveUpReason::ForeignMemory { .. } | GiveUpReason::Pressure { .. } => {}
         }
         reason
     }

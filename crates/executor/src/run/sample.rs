@@ -1,5 +1,6 @@
 //! Looking: readings of memory, what the brake does with them, and when to look again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use saferun_scheduler::{Event, Reading, TaskReading};
@@ -35,6 +36,8 @@ const DOUBT: Duration = Duration::from_secs(2);
 const BLIND: Duration = Duration::from_secs(1);
 /// Limits are moved when they are off by this much.
 const LIMIT_STEP: u64 = MIB / 2;
+/// A task that waits for others' memory for so long is told of.
+const FOREIGN_TOLD: Duration = Duration::from_secs(1);
 
 /// What is remembered between two looks.
 #[derive(Debug, Default)]
@@ -57,6 +60,8 @@ pub(crate) struct Sampling {
     unreadable: bool,
     readable_at: Duration,
     machine_unreadable: bool,
+    /// Whether the present wait for others' memory was told of.
+    told_foreign: bool,
     /// When file cache was to be given back, how much there was, and the figures then.
     reclaiming: Option<(Duration, u64, Figures)>,
     readings: Vec<TaskReading>,
@@ -268,9 +273,28 @@ impl Run<'_> {
             self.decide(Event::Reading(reading));
         }
         self.sampling.readings = readings;
+        self.tell_foreign_wait();
         self.figures = self.figures();
         let figures = self.figures;
         self.emit(&RunEvent::Figures(figures));
+    }
+
+    /// Says once for each wait that nothing is broken, and how long it may last.
+    fn tell_foreign_wait(&mut self) {
+        let Some(wait) = self.scheduler.foreign_wait() else {
+            self.sampling.told_foreign = false;
+            return;
+        };
+        if wait.waited < FOREIGN_TOLD || std::mem::replace(&mut self.sampling.told_foreign, true) {
+            return;
+        }
+        let name = (self.active.get(&wait.task)).map(|attempt| Arc::clone(&attempt.name));
+        self.emit(&RunEvent::Note(format!(
+            "waiting: other programs hold {} that {} needs; it is given up after {} s",
+            saferun_memory::show(wait.foreign_bytes),
+            name.unwrap_or_default().to_string_lossy(),
+            wait.patience.as_secs()
+        )));
     }
 
     /// Has file cache given back; how much it was is told a moment later.
