@@ -131,6 +131,48 @@ fn a_session_from_outside_of_the_namespace() {
     }
 }
 
+/// As in a container whose first process we are: what nobody else waits for falls to us.
+#[test]
+fn as_the_first_process_no_orphan_is_left_a_zombie() {
+    let namespace = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    let probe = Command::new("unshare").args(namespace).arg("true").output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        println!("skipped: no PID namespace can be made here");
+        return;
+    }
+    for containment in ["best", "tree"] {
+        let dir = tempfile::tempdir().unwrap();
+        // The orphan notes its process id and ends; then its entry must go while the task runs.
+        let task = "( sh -c 'echo $$ > orphan; exit 3' & ); n=0; \
+            until [ -s orphan ]; do sleep 0.01; done; pid=$(cat orphan); \
+            while read -r line < /proc/$pid/stat; do \
+                case $line in *') Z 1 '*) n=$((n + 1)); [ $n -lt 1000 ] || exit 9;; *') Z '*) break;; esac; \
+                sleep 0.01; \
+            done 2>/dev/null; exit 7";
+        let output = Command::new("unshare")
+            .args(namespace)
+            .arg(saferun(dir.path()).get_program())
+            .args([
+                "run",
+                "--containment",
+                containment,
+                "-j2",
+                "--",
+                "sh",
+                "-c",
+                task,
+            ])
+            .current_dir(dir.path())
+            .env("XDG_STATE_HOME", dir.path())
+            .env_remove("SAFERUN_SUPERVISED")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("exit status 7"), "{containment}: {said}");
+    }
+}
+
 #[test]
 fn a_second_signal_kills_what_is_deaf() {
     for extra in [&[][..], &["--containment", "tree"]] {

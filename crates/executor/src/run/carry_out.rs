@@ -110,6 +110,7 @@ impl Run<'_> {
         };
         tokio::spawn(watch.run(self.ended.clone()));
         let pid = launched.child.pid;
+        self.reaper.started(id, pid);
         let alone = Arc::clone(&name);
         self.emit(&RunEvent::TaskStarted {
             task: id,

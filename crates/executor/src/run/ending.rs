@@ -57,6 +57,7 @@ impl Run<'_> {
     /// The process of an attempt has ended.
     pub(crate) fn on_ended(&mut self, ended: Ended) {
         let id = ended.task;
+        self.reaper.ended(id);
         let Some(attempt) = self.active.get_mut(&id) else {
             return;
         };

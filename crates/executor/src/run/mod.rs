@@ -9,6 +9,7 @@ mod ending;
 mod feed;
 pub(crate) mod launch;
 mod pipe;
+mod reaper;
 mod sample;
 mod session;
 mod signals;
@@ -61,6 +62,8 @@ const REPLACING: Duration = Duration::from_secs(10);
 /// Must be called inside a tokio runtime with I/O and time enabled (a current-thread runtime is
 /// meant). Dropping the future ends all that runs, which may block for two seconds.
 /// The soft limit of open files is raised for this process, not for its tasks.
+/// As process 1 with [`RunOptions::handle_signals`], the statuses of all children that have ended
+/// are taken while it runs, as nobody else waits for orphans there.
 ///
 /// # Errors
 ///
@@ -151,6 +154,7 @@ pub async fn run(
         sequential: concurrency == Some(NonZeroUsize::MIN),
         sequence: Sequence::new(writer.clone(), options.output.keep_order),
         writer,
+        reaper: reaper::Reaper::new(options.handle_signals),
         spooler: Spooler::new(Spool::find().ok()),
         ended,
         tally: Tally::default(),
@@ -185,6 +189,7 @@ pub async fn run(
     let feed = Feed::start(source).map_err(system("no thread for the input"))?;
     let watched = Watched {
         signals,
+        children: (run.reaper.listen()).map_err(system("signals can't be listened to"))?,
         feed,
         ended: ended_receiver,
         measured: measured_receiver,
@@ -235,6 +240,8 @@ fn notes(slots: &dyn crate::slot::Slots, isolation: Isolation) -> Vec<String> {
 /// Everything the loop waits for.
 struct Watched {
     signals: Option<Signals>,
+    /// Tells that a child has ended, where orphans fall to us.
+    children: Option<tokio::signal::unix::Signal>,
     feed: Feed,
     // Unbounded, but there is at most one message for each active attempt.
     ended: mpsc::UnboundedReceiver<watch::Ended>,
@@ -284,6 +291,7 @@ async fn drive(
             }
             Some(ended) = watched.ended.recv() => run.on_ended(ended),
             Some(measured) = watched.measured.recv() => run.on_measured(measured),
+            () = next_child(&mut watched.children) => run.reaper.reap(),
             () = writer.closed(), if run.stop_count == 0 => {
                 run.tally.output_closed();
                 run.stop(None);
@@ -396,6 +404,17 @@ async fn next_wish(signals: &mut Option<Signals>) -> Wish {
     match signals {
         Some(signals) => signals.next().await,
         None => std::future::pending().await,
+    }
+}
+
+async fn next_child(children: &mut Option<tokio::signal::unix::Signal>) {
+    let told = match children {
+        Some(children) => children.recv().await,
+        None => None,
+    };
+    if told.is_none() {
+        // Nothing will ever tell.
+        std::future::pending().await
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) struct Run<'o> {
     pub(crate) sequential: bool,
     pub(crate) sequence: Sequence,
     pub(crate) writer: Writer,
+    pub(crate) reaper: super::reaper::Reaper,
     pub(crate) spooler: Spooler,
     pub(crate) ended: UnboundedSender<Ended>,
     pub(crate) tally: Tally,

@@ -11,6 +11,7 @@ mod members;
 pub(crate) mod orphans;
 mod rollup;
 mod shares;
+pub(crate) mod strangers;
 mod subreaper;
 
 use std::collections::{BTreeMap, BTreeSet};
