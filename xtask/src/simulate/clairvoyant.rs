@@ -12,13 +12,14 @@ use super::random::Random;
 const SLOTS: f64 = 120.0;
 /// No task is laid out in more.
 const MOST_SLOTS: usize = 20_000;
-/// So many placements are tried in all, and at least so many orders.
-const EFFORT: usize = 20_000;
+/// So many placements are tried in all where the figure matters,
+pub(crate) const EFFORT: usize = 20_000;
+/// and at least so many orders.
 const LEAST_ORDERS: usize = 6;
 
 /// The makespan in seconds that was found. Tasks that don't fit the budget at all are left out.
-/// `seed` chooses the way of the search.
-pub(crate) fn pack(tasks: &[Demand], budget: f64, cores: usize, seed: u64) -> f64 {
+/// `seed` chooses the way of the search, `effort` how many placements it may try.
+pub(crate) fn pack(tasks: &[Demand], budget: f64, cores: usize, seed: u64, effort: usize) -> f64 {
     let Some(mut packer) = Packer::new(tasks, budget, cores) else {
         return 0.0;
     };
@@ -42,7 +43,7 @@ pub(crate) fn pack(tasks: &[Demand], budget: f64, cores: usize, seed: u64) -> f6
         return 0.0;
     };
     let mut random = Random::new(seed);
-    for _ in 0..(EFFORT / count).max(LEAST_ORDERS) {
+    for _ in 0..(effort / count).max(LEAST_ORDERS) {
         let mut changed = order.clone();
         let (from, to) = (
             random.next() as usize % count,
@@ -181,9 +182,9 @@ mod tests {
     #[test]
     fn what_fits_side_by_side_is_packed_so() {
         let pairs = [task(Shape::Flat, 50.0, 2.0); 8];
-        assert!((pack(&pairs, 100.0, PLENTY, 1) - 8.0).abs() < 0.2);
-        assert!((pack(&pairs, 1000.0, PLENTY, 1) - 2.0).abs() < 1e-9);
-        assert!((pack(&pairs, 1000.0, 4, 1) - 4.0).abs() < 0.2);
+        assert!((pack(&pairs, 100.0, PLENTY, 1, 1000) - 8.0).abs() < 0.2);
+        assert!((pack(&pairs, 1000.0, PLENTY, 1, 1000) - 2.0).abs() < 1e-9);
+        assert!((pack(&pairs, 1000.0, 4, 1, 1000) - 4.0).abs() < 0.2);
     }
 
     #[test]
@@ -194,7 +195,7 @@ mod tests {
             task(Shape::LateSpike, 80.0, 2.0),
             task(Shape::LateSpike, 80.0, 2.0),
         ];
-        let makespan = pack(&spikes, 100.0, PLENTY, 1);
+        let makespan = pack(&spikes, 100.0, PLENTY, 1, 1000);
         assert!((2.1..2.6).contains(&makespan), "{makespan}");
     }
 
@@ -203,10 +204,10 @@ mod tests {
         let mut random = Random::new(7);
         let mut tasks = super::super::mix::hogs(&mut random, 24, Shape::Sawtooth);
         let bound = lower_bound(&tasks, 594.0, PLENTY);
-        let makespan = pack(&tasks, 594.0, PLENTY, 7);
+        let makespan = pack(&tasks, 594.0, PLENTY, 7, 1000);
         assert!(makespan >= bound, "{makespan} below {bound}");
         tasks.push(task(Shape::Flat, 600.0, 1000.0));
-        assert_eq!(pack(&tasks, 594.0, PLENTY, 7), makespan);
-        assert_eq!(pack(&[], 594.0, PLENTY, 7), 0.0);
+        assert_eq!(pack(&tasks, 594.0, PLENTY, 7, 1000), makespan);
+        assert_eq!(pack(&[], 594.0, PLENTY, 7, 1000), 0.0);
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Conditions {
     pub(crate) seeds: u64,
     pub(crate) brake: bool,
     pub(crate) order: Tried,
+    /// How hard the clairvoyant tries.
+    pub(crate) effort: usize,
 }
 
 /// One list of tasks, and what it is measured by.
@@ -32,7 +34,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    fn of(load: &Load, seed: u64) -> Self {
+    fn of(load: &Load, seed: u64, effort: usize) -> Self {
         const SAMPLES: usize = 200;
         let tasks = load.tasks(seed);
         let fitting: Vec<Demand> = tasks
@@ -48,7 +50,7 @@ impl Case {
         Self {
             seed,
             bound: lower_bound(&fitting, load.budget, load.cores),
-            clairvoyant: pack(&fitting, load.budget, load.cores, seed),
+            clairvoyant: pack(&fitting, load.budget, load.cores, seed, effort),
             area: tasks.iter().map(area).sum(),
             tasks,
         }
@@ -58,7 +60,7 @@ impl Case {
     pub(crate) fn all(load: &Load, conditions: &Conditions) -> Vec<Self> {
         let last = conditions.first_seed.saturating_add(conditions.seeds);
         let seeds: Vec<u64> = (conditions.first_seed..last).collect();
-        in_parallel(&seeds, |&seed| Self::of(load, seed))
+        in_parallel(&seeds, |&seed| Self::of(load, seed, conditions.effort))
     }
 }
 

@@ -148,6 +148,7 @@ impl Arguments {
             seeds: self.seeds,
             brake: !self.no_brake,
             order: self.order,
+            effort: clairvoyant::EFFORT,
         }
     }
 
