@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::attempt::Attempt;
 use crate::expectation::Known;
 use crate::hold::Hold;
+use crate::plan::Plan;
 use crate::profile::{Profile, Shape};
 use crate::queue::Waiting;
 use crate::tuning::{
@@ -22,14 +23,15 @@ pub(crate) struct Admission {
     /// Whether a task has come that waits for the next reading to be tried.
     put_off: bool,
     /// The figures of the latest start, for the sanity check.
-    latest: Option<Figures>,
+    pub(crate) latest: Option<Figures>,
     /// Until when (seconds) the system is not asked for another process.
     pub(crate) refused_until: Option<f64>,
     /// Since when (seconds) nothing runs because others take the memory.
     foreign_since: Option<f64>,
-    profile: Profile,
-    order: Vec<Candidate>,
-    picks: Vec<u64>,
+    pub(crate) profile: Profile,
+    pub(crate) plan: Plan,
+    pub(crate) order: Vec<Candidate>,
+    pub(crate) picks: Vec<u64>,
 }
 
 /// By which figures a task was started.
@@ -44,12 +46,12 @@ pub(crate) struct Figures {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Candidate {
+pub(crate) struct Candidate {
     /// It was passed over so often that it comes before all others.
-    overdue: bool,
+    pub(crate) overdue: bool,
     seconds: f64,
     /// Its place in the queue.
-    arrival: u64,
+    pub(crate) arrival: u64,
 }
 
 impl Admission {
@@ -165,7 +167,10 @@ impl Scheduler {
         }
         let mut admission = std::mem::take(&mut self.admission);
         self.lay_profile(&mut admission.profile);
-        let hold = self.pick(&mut admission);
+        let hold = match self.plan(&mut admission) {
+            Some(plan) => self.pick_planned(&mut admission, &plan),
+            None => self.pick(&mut admission),
+        };
         self.admission = admission;
         self.start_picks(actions);
         if self.queue.is_empty() {
@@ -317,7 +322,7 @@ impl Scheduler {
         PASSED_OVER_PER_ACTIVE * self.active.len() as u64 + PASSED_OVER
     }
 
-    fn planned_budget_beside_others(&self) -> f64 {
+    pub(crate) fn planned_budget_beside_others(&self) -> f64 {
         let share = if self.config.brake {
             1.0
         } else {
@@ -328,7 +333,7 @@ impl Scheduler {
 
     /// The cores that what runs would keep busy. Where it keeps all of them busy already, each
     /// gets less than it would use, so everything that is not idle counts as a whole core.
-    fn busy_cores(&self) -> f64 {
+    pub(crate) fn busy_cores(&self) -> f64 {
         let (mut busy, mut contenders) = (0.0, 0.0);
         for attempt in self.active.iter().filter(|attempt| attempt.is_running()) {
             busy += attempt.busy_cores;
@@ -342,7 +347,7 @@ impl Scheduler {
         }
     }
 
-    fn cores_limit(&self) -> f64 {
+    pub(crate) fn cores_limit(&self) -> f64 {
         match self.config.concurrency {
             None => CORES_FACTOR * self.config.cores.get() as f64,
             Some(_) => f64::INFINITY,
@@ -372,7 +377,7 @@ impl Scheduler {
     }
 }
 
-fn memory_hold(shape: &Shape, expected: f64, budget: f64) -> Hold {
+pub(crate) fn memory_hold(shape: &Shape, expected: f64, budget: f64) -> Hold {
     let needed = shape.peak();
     let headroom = (needed - (expected - budget)).max(0.0);
     Hold::Memory {

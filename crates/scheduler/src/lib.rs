@@ -15,7 +15,8 @@
 //! 4. What can't be finished is given up, with its reason (`surrender`).
 //! 5. If nothing is short of room, waiting tasks are admitted whose growth to come fits the
 //!    expected use of all that runs (`admission`, `expectation`, `profile`); of batches only
-//!    those of the batch that runs (`batches`, `course`).
+//!    those of the batch that runs (`batches`, `course`). Where the course of every task is known
+//!    well, those that wait are planned together (`plan`, `planned`).
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -38,6 +39,8 @@ mod hold;
 mod learning;
 mod memory;
 mod pace;
+mod plan;
+mod planned;
 mod pressure;
 mod profile;
 mod queue;

@@ -44,6 +44,10 @@ impl Shape {
         &self.steps[..self.len]
     }
 
+    pub(crate) fn seconds(&self) -> f64 {
+        self.steps().last().map_or(0.0, |step| step.until)
+    }
+
     pub(crate) fn peak(&self) -> f64 {
         self.steps()
             .iter()
@@ -121,6 +125,22 @@ impl Profile {
             .iter()
             .map(|point| point.0)
             .find(|&after| self.peak_with(shape, after) <= budget)
+    }
+
+    /// From when on nothing changes any more, in seconds.
+    pub(crate) fn horizon(&self) -> f64 {
+        self.points.last().map_or(0.0, |point| point.0)
+    }
+
+    /// The use from [`Profile::horizon`] on.
+    pub(crate) fn tail(&self) -> f64 {
+        self.points.last().map_or(0.0, |point| point.1)
+    }
+
+    /// From when until when how many bytes are used, up to [`Profile::horizon`].
+    pub(crate) fn stretches(&self) -> impl Iterator<Item = (f64, f64, f64)> {
+        let ends = self.points.iter().skip(1);
+        (self.points.iter().zip(ends)).map(|(from, until)| (from.0, until.0, from.1))
     }
 
     /// Adds a shape that starts `after` so many seconds; it counts at once.
