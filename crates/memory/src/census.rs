@@ -149,14 +149,6 @@ impl Census {
         })
     }
 
-    /// When the youngest of them was started, in the unit of [`ProcessId::start_ticks`]: who
-    /// started later is not among them. No clock is asked, since some containers are shown
-    /// another one than their processes.
-    pub fn youngest_ticks(&self) -> u64 {
-        let starts = self.processes().map(|process| process.id.start_ticks);
-        starts.max().unwrap_or(u64::MAX)
-    }
-
     /// Our own number.
     pub fn own_pid(&self) -> u32 {
         self.own

@@ -231,7 +231,7 @@ mod tests {
                 "nobody is connected to it".to_owned(),
             ],
             run: Some("6b05e20b-16b0-7c50b1a0".to_owned()),
-            youngest_ticks: 1,
+            listed: std::sync::Arc::default(),
         }
     }
 

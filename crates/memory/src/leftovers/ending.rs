@@ -179,7 +179,7 @@ fn more_of(
         .found
         .into_iter()
         .filter(|other| other.run.as_deref() == Some(run))
-        .filter(|other| other.root.start_ticks >= leftover.youngest_ticks)
+        .filter(|other| !leftover.listed.contains(&other.root))
         .flat_map(|other| other.members)
         .collect();
     Ok((census, found))

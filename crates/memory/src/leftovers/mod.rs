@@ -18,7 +18,8 @@ mod sockets;
 mod ties;
 mod unix_peers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::census::{Census, Process};
@@ -59,9 +60,9 @@ pub struct Leftover {
     pub age: Duration,
     /// The run that is over, where its mark is the proof.
     pub run: Option<String>,
-    /// When the youngest process of all was started as this was listed, in the unit of
-    /// [`ProcessId::start_ticks`]: who started later is not among the members.
-    pub youngest_ticks: u64,
+    /// All processes there were when this was listed: who is not among them has been started
+    /// since. Start times alone can't tell, as many share a tick.
+    pub listed: Arc<BTreeSet<ProcessId>>,
     /// What proves it, each piece in words.
     pub evidence: Vec<String>,
 }
@@ -95,6 +96,7 @@ pub struct Kept {
 /// Looks for leftovers.
 pub fn find_leftovers(census: &Census, rules: &[Rule], roots: &Roots) -> Leftovers {
     let mut leftovers = Leftovers::default();
+    let listed = Arc::new(census.processes().map(|process| process.id).collect());
     let children = census.children();
     let mut search = Search {
         census,
@@ -131,7 +133,7 @@ pub fn find_leftovers(census: &Census, rules: &[Rule], roots: &Roots) -> Leftove
                     age: search.age(process),
                     program,
                     run,
-                    youngest_ticks: census.youngest_ticks(),
+                    listed: Arc::clone(&listed),
                     evidence,
                 });
             }
