@@ -211,10 +211,10 @@ impl<'a> Outlook<'a> {
         self.grade.returned * beyond.unwrap_or(1.25 * reached).max(reached)
     }
 
-    /// Whether what earlier runs say is set aside whole and from the start: what can't be ended
-    /// can't make good for a curve that came otherwise.
+    /// Whether what is known is set aside whole and from the start: what can't be ended can't make
+    /// good for a curve that came otherwise.
     fn reserves_whole(&self, spec: &TaskSpec) -> bool {
-        spec.hint.is_some() && !spec.restartable
+        self.never || (spec.hint.is_some() && !spec.restartable)
     }
 
     fn whole_reservation(&self, forecast: &Forecast<'_>) -> f64 {

@@ -10,8 +10,8 @@ use model::steps::{
     BUDGET, MIB, config, declared, ended, exit, outcome, read, started, task, uses,
 };
 use saferun_scheduler::{
-    Action, Config, EndCause, Event, Exit, GiveUpReason, Hold, Outcome, Preempt, Strategy, TaskId,
-    TaskReading, TaskSpec,
+    Action, Config, EndCause, Event, Exit, GiveUpReason, Hint, Hold, Outcome, Preempt, Strategy,
+    TaskId, TaskReading, TaskSpec,
 };
 
 #[test]
@@ -157,6 +157,48 @@ fn what_was_ended_comes_back_once_more_was_given_back_than_it_held() {
     };
     assert_eq!(starts_at(220), [], "nothing was given back yet");
     assert_eq!(starts_at(55), [gone]);
+}
+
+/// Two have their peak behind them by what earlier runs say. Where nothing may be ended that is
+/// not counted on.
+#[test]
+fn with_never_no_room_is_given_away_that_may_be_needed_yet() {
+    let started_beside = |preempt| {
+        let mut model = Model::new(Config {
+            preempt,
+            ..config()
+        });
+        let mut curve = [25; Hint::STEPS];
+        curve[..4].fill(u8::MAX);
+        read(&mut model, BUDGET, &[]);
+        let mut all = 0;
+        for id in 0..3 {
+            model.on(Event::Added(TaskSpec {
+                hint: Some(Hint {
+                    peak_bytes: 250 * MIB,
+                    duration: Duration::from_secs(1),
+                    curve,
+                }),
+                ..task(id)
+            }));
+            all += started(&model).len();
+        }
+        read(&mut model, BUDGET, &[]);
+        all += started(&model).len();
+        assert_eq!(all, 2);
+        for step in 0..30 {
+            let mib = if step < 12 { 250 } else { 25 };
+            read(
+                &mut model,
+                BUDGET,
+                &[uses(0, mib, false), uses(1, mib, false)],
+            );
+            all += started(&model).len();
+        }
+        all
+    };
+    assert_eq!(started_beside(Preempt::Last), 3);
+    assert_eq!(started_beside(Preempt::Never), 2);
 }
 
 /// Both stand at the wall and neither may be ended.
