@@ -410,8 +410,7 @@ fn the_script_of_the_page_on_agents_gives_each_its_own_worktree() {
     let (_, rest) = page.split_once("```sh in-worktree\n").unwrap();
     let (script, _) = rest.split_once("```\n").unwrap();
     let file = project.path().join("in-worktree");
-    fs::write(&file, script).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    saferun_testbed::program::write(&file, script).unwrap();
     let mut text = String::new();
     for name in ["builder", "reader", "tester", "auditor"] {
         text += &format!(

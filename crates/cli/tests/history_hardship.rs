@@ -74,7 +74,7 @@ fn a_home_that_cannot_be_written() {
     let dir = tempfile::tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let program = dir.path().join("saferun");
-    std::fs::copy(assert_cmd::cargo::cargo_bin!("saferun"), &program).unwrap();
+    saferun_testbed::program::copy(assert_cmd::cargo::cargo_bin!("saferun"), &program).unwrap();
     let mut run = Command::new(&program);
     run.current_dir(dir.path())
         .stdin(std::process::Stdio::null())

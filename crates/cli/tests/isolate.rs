@@ -32,13 +32,8 @@ fn what_tasks_say_and_how_they_end_comes_through() {
         return;
     }
     let script = dir.path().join("script");
-    std::fs::write(
-        &script,
-        "#!/bin/sh\necho $1 in $(pwd) as $(id -u)\nexit $1\n",
-    )
-    .unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&script, mode).unwrap();
+    let text = "#!/bin/sh\necho $1 in $(pwd) as $(id -u)\nexit $1\n";
+    saferun_testbed::program::write(&script, text).unwrap();
     for tier in TIERS {
         let run = |arguments: &[&str]| {
             let mut command = saferun(dir.path());

@@ -165,7 +165,7 @@ fn is_root() -> bool {
 fn an_ordinary_user_can_run_tasks() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("saferun");
-    std::fs::copy(assert_cmd::cargo::cargo_bin!("saferun"), &program).unwrap();
+    saferun_testbed::program::copy(assert_cmd::cargo::cargo_bin!("saferun"), &program).unwrap();
     let mut command = if is_root() {
         use std::os::unix::fs::PermissionsExt;
         let open = std::fs::Permissions::from_mode(0o755);

@@ -70,7 +70,7 @@ fn where_processes_of_others_are_hidden_that_is_said() {
 #[test]
 fn without_privileges_every_step_has_an_outcome_and_nothing_fails() {
     let name = format!("/tmp/saferun-unprivileged-{}", std::process::id());
-    fs::copy(PROGRAM, &name).unwrap();
+    saferun_testbed::program::copy(PROGRAM.as_ref(), name.as_ref()).unwrap();
     let output = Command::new("setpriv")
         .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
         .args([&*name, "--force", "--json"])
@@ -101,7 +101,7 @@ fn without_privileges_every_step_has_an_outcome_and_nothing_fails() {
 fn names_that_would_harm_a_terminal_are_shown_as_escapes() {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join(OsStr::from_bytes(b"mcp\n\x1b[31m\xffx"));
-    fs::copy("/bin/sleep", &program).unwrap();
+    saferun_testbed::program::copy("/bin/sleep".as_ref(), &program).unwrap();
     let rules = dir.path().join("rules.toml");
     fs::write(
         &rules,

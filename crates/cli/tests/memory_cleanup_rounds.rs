@@ -283,7 +283,7 @@ fn grow(place: &Path, number: u64, kind: &'static Kind, mark: Option<&str>) -> T
 fn sleep(place: &Path) -> PathBuf {
     let copy = place.with_file_name("sleep");
     if !copy.exists() {
-        fs::copy("/bin/sleep", &copy).unwrap();
+        saferun_testbed::program::copy("/bin/sleep".as_ref(), &copy).unwrap();
     }
     copy
 }

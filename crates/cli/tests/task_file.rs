@@ -314,9 +314,8 @@ fn variables_lie_above_ours() {
         env = { PATH = "." }
         "#,
     );
-    std::fs::write(bench.path("own-tool"), "#!/bin/sh\necho found > tool\n").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(bench.path("own-tool"), mode).unwrap();
+    let tool = "#!/bin/sh\necho found > tool\n";
+    saferun_testbed::program::write(&bench.path("own-tool"), tool).unwrap();
     let output = saferun(bench.dir.path())
         .args(["run", "-f", "tasks.toml"])
         .envs([("A", "ours"), ("B", "ours"), ("C", "ours")])

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use saferun_testbed::program;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -29,9 +30,9 @@ impl Place {
             children: Vec::new(),
         };
         for name in SLEEPERS {
-            fs::copy("/bin/sleep", place.path(name)).unwrap();
+            program::copy("/bin/sleep".as_ref(), &place.path(name)).unwrap();
         }
-        fs::copy("/bin/sh", place.path(SHELL)).unwrap();
+        program::copy("/bin/sh".as_ref(), &place.path(SHELL)).unwrap();
         fs::write(
             place.path("rules.toml"),
             format!(

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use saferun_executor::slot::Slots;
 use saferun_executor::spawn::{SpawnError, SpawnRequest, candidates};
 use saferun_executor::{Containment, RunId, guard};
+use saferun_testbed::program;
 
 use crate::support::{null, start, wait};
 
@@ -164,11 +165,9 @@ fn it_runs_in_its_directory_or_says_why_not() {
 
 #[test]
 fn a_script_without_an_interpreter_line_runs_under_sh() {
-    use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("script");
-    std::fs::write(&path, "echo \"$1 and $2\"\n").expect("written");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("allowed");
+    program::write(&path, "echo \"$1 and $2\"\n").expect("written");
     let path = path.to_str().expect("text");
     assert_eq!(output(&[path, "one", "two"]), b"one and two\n");
 }

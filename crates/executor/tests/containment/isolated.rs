@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::Signal;
 use saferun_executor::guard::probe;
+use saferun_testbed::program;
 
 use crate::support::{Runner, example, group_dirs, signal, state, until, with_environment};
 use crate::survivors::{KINDS, STORM};
@@ -131,7 +132,7 @@ fn open_to_all() -> (tempfile::TempDir, std::path::PathBuf) {
     let mode = std::fs::Permissions::from_mode(0o777);
     std::fs::set_permissions(dir.path(), mode).expect("opened");
     let runner = dir.path().join("runner");
-    std::fs::copy(example("runner"), &runner).expect("a copy");
+    program::copy(&example("runner"), &runner).expect("a copy");
     (dir, runner)
 }
 

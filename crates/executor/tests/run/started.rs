@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use saferun_executor::{AttemptEnd, CommandSpec};
 use saferun_scheduler::Outcome;
+use saferun_testbed::program;
 
 use crate::support::{Ran, command, count, each, run, shell};
 
@@ -106,13 +107,11 @@ fn a_task_has_its_directory_and_its_variables() {
 
 #[test]
 fn a_task_is_looked_for_in_its_own_path() {
-    use std::os::unix::fs::PermissionsExt;
     each(|containment| {
         let dir = tempfile::tempdir().expect("a directory");
         let program = dir.path().join("only-here");
         // Without a first line that names a shell: it is run by sh all the same.
-        std::fs::write(&program, "echo found \"$1\"\n").expect("written");
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("set");
+        program::write(&program, "echo found \"$1\"\n").expect("written");
         let mut found = command("only-here", ["it"]);
         found.command.env = vec![("PATH".into(), dir.path().into())];
         let ran = run(
